@@ -1,0 +1,79 @@
+"""Finds the components that a config names: data sets, models, optimizers, aggregators and so on.
+
+A component is a frozen dataclass, its fields the keys of its YAML file. Python files in the group's package
+are found by themselves, so adding one is a Python file and a YAML file, nothing else. A third party adds one
+from its own package with an entry point in the group `fedcli.<group>` that names the class, and a folder of
+YAML files given by `--config-dir`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from fedcli.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Component:
+    """One choice of a config group; its fields are the keys of its YAML file.
+
+    Attributes:
+        name: Name in the registry.
+    """
+
+    name: str
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yields a (field, what its value must be) pair for each field whose value makes no sense."""
+        yield from ()
+
+
+C = TypeVar("C", bound=Component)
+
+
+class Registry(Generic[C]):
+    """The components of one config group, by name.
+
+    Args:
+        group: The config group, for example `aggregator`.
+        package: The package whose modules register the group's own components.
+    """
+
+    def __init__(self, group: str, package: str) -> None:
+        self.group = group
+        self._package = package
+        self._registered: dict[str, type[C]] = {}
+
+    def register(self, name: str) -> Callable[[type[C]], type[C]]:
+        """Returns a class decorator that makes the class the component called `name`."""
+
+        def add(component: type[C]) -> type[C]:
+            self._registered[name] = component
+            return component
+
+        return add
+
+    @cached_property
+    def components(self) -> dict[str, type[C]]:
+        """Every component by name, fedcli's own and those of installed packages."""
+        package = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self._package}.{module.name}")
+        for entry_point in entry_points(group=f"fedcli.{self.group}"):
+            self._registered[entry_point.name] = entry_point.load()
+        return dict(sorted(self._registered.items()))
+
+    def __getitem__(self, name: str) -> type[C]:
+        try:
+            return self.components[name]
+        except KeyError:
+            raise ConfigError(
+                f"{self.group}.name={name}: no such {self.group}",
+                f"choose one of: {', '.join(self.components)}",
+            ) from None
