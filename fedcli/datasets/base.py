@@ -1,0 +1,182 @@
+"""What a data set is to the rest of fedcli: examples of one client, and examples to test on."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedcli.registry import Component
+
+#: Marks a position of a text target that is padding: no character, so it counts in no loss and no accuracy.
+PADDING = -1
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Examples of one client, or of a test split.
+
+    Attributes:
+        x: Inputs, [n, ...]: float32 images [n, 28, 28, 1] with values in [0, 1], or int32 character ids
+            [n, sequence_length].
+        y: Targets: int32 class labels [n], or int32 character ids [n, sequence_length] with `PADDING` where
+            there is no character.
+    """
+
+    x: NDArray[np.generic]
+    y: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What is known of a data set before it is loaded.
+
+    Attributes:
+        kind: `image` or `text`: decides which models fit.
+        x_shape: Shape of one input, without the batch dimension.
+        x_dtype: `float32` or `int32`.
+        y_shape: Shape of one target: () for a label.
+        num_classes: Number of classes, or of characters in the vocabulary.
+        num_clients: Number of training clients that the published data set has.
+    """
+
+    kind: str
+    x_shape: tuple[int, ...]
+    x_dtype: str
+    y_shape: tuple[int, ...]
+    num_classes: int
+    num_clients: int
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where a data set comes from, for people.
+
+    Attributes:
+        description: What the examples and the clients are, in one line.
+        licence: Under which terms it may be used.
+        url: Page that documents it.
+        download_bytes: Size of the published download, 0 if it comes with an installed package.
+        disk_bytes: Size in the cache, likewise.
+    """
+
+    description: str
+    licence: str
+    url: str
+    download_bytes: int = 0
+    disk_bytes: int = 0
+
+
+class FederatedDataset(ABC):
+    """A loaded data set. Safe to read from several threads at once."""
+
+    spec: DataSpec
+    #: Ids of the training clients, sorted; with `DatasetConfig.clients`, of those only.
+    client_ids: Sequence[str]
+
+    @abstractmethod
+    def client(self, client_id: str) -> Examples:
+        """Reads one training client's examples, in the order in which they are stored."""
+
+    @abstractmethod
+    def test(self, max_examples: int | None = None) -> Examples:
+        """Reads the test split of all clients, at most `max_examples` of it.
+
+        With `DatasetConfig.clients`, of those clients only.
+
+        A limited read takes a seeded, fixed subset, spread over the clients, so that it is the same in every
+        run and does not over-represent the clients that come first.
+        """
+
+    def sizes(self) -> dict[str, int]:
+        """Counts each training client's examples; data sets that can do it without reading them all do so."""
+        return {client: len(self.client(client)) for client in self.client_ids}
+
+    def test_size(self) -> int:
+        """Counts the examples of the test split; likewise."""
+        return len(self.test())
+
+    def close(self) -> None:  # noqa: B027 (most data sets hold nothing open)
+        """Releases files that the data set holds open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class DatasetConfig(Component, ABC):
+    """Keys that every data set has.
+
+    Attributes:
+        batch_size: Examples a batch in local training.
+        client_epochs: Passes over a client's examples in one round.
+        max_batches_per_client: At most so many batches a client and round; null for no limit.
+        drop_remainder: Whether a client's last batch is dropped where it is not full (for text also the last
+            sequence). The studies do so, which leaves small clients without any data; false keeps everything.
+        clients: Ids of the only clients to train and test on; null for all.
+        origin: Scheme and host that data is fetched from, null for the published location
+            (or the environment variable FEDCLI_ORIGIN).
+        cache_dir: Folder that downloads are kept in, null for $FEDCLI_CACHE or ~/.cache/fedcli.
+    """
+
+    #: What `fedcli data list` tells of the data set.
+    source: ClassVar[DataSource | None] = None
+
+    batch_size: int = 20
+    client_epochs: int = 1
+    max_batches_per_client: int | None = None
+    drop_remainder: bool = False
+    clients: list[str] | None = None
+    origin: str | None = None
+    cache_dir: str | None = None
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Batches, passes and their limit start at one; see the base class."""
+        for key in ("batch_size", "client_epochs", "max_batches_per_client"):
+            value = getattr(self, key)
+            if value is not None and value < 1:
+                yield key, "must be at least 1"
+
+    @property
+    @abstractmethod
+    def spec(self) -> DataSpec:
+        """What is known before loading. Needs neither network nor TensorFlow."""
+
+    @abstractmethod
+    def load(self) -> FederatedDataset:
+        """Loads the data set, fetching it first where it is not in the cache.
+
+        Raises:
+            DataError: It cannot be fetched, or what was fetched is not the data set.
+        """
+
+    def cached_file(self) -> Path | None:
+        """Returns where the cache keeps the data set, there or not; None if nothing has to be fetched."""
+        return None
+
+    def clients_without_batches(self, dataset: FederatedDataset) -> list[str]:
+        """Returns the training clients that have no batch, and so take no part in training.
+
+        These are clients without examples and, with `drop_remainder`, those with fewer than `batch_size`.
+
+        Args:
+            dataset: What `load` returned.
+        """
+        needed = self.batch_size if self.drop_remainder else 1
+        return [client for client, size in dataset.sizes().items() if size < needed]
+
+    def replace(self, **changes: object) -> DatasetConfig:
+        """Returns a copy with some keys changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]

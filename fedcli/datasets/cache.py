@@ -1,0 +1,260 @@
+"""Keeps fetched files: each is fetched by one process, checked before it gets its name and at every use."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fedcli.datasets.download import download
+from fedcli.datasets.origin import origin_folder, resolve_origin, shown
+from fedcli.errors import DataError, DownloadError
+
+log = logging.getLogger(__name__)
+
+Unpack = Callable[[Path, Path], None]
+Verify = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a cached file, kept beside it as `<file>.json`.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: Time of the last change, nanoseconds since the epoch.
+        sha256: Hash of the content, hexadecimal.
+        source: URL that it was fetched from.
+    """
+
+    size: int
+    mtime_ns: int
+    sha256: str
+    source: str
+
+
+def cached_path(path: str, origin: str | None = None, cache_dir: str | Path | None = None) -> Path:
+    """Returns where `fetch` keeps a file, whether it is there or not.
+
+    An archive (`.lzma`) is kept unpacked, without that ending.
+
+    Args:
+        path: Path at the origin, for example `tff-datasets-public/shakespeare.sqlite.lzma`.
+        origin: See `resolve_origin`.
+        cache_dir: See `resolve_cache_dir`.
+    """
+    return origin_folder(resolve_origin(origin), cache_dir) / path.removesuffix(".lzma")
+
+
+def is_cached(file: Path) -> bool:
+    """Says whether a cached file is there and, by size and time, as it was left. Reads none of it."""
+    record = _read_record(file)
+    return record is not None and _unchanged(file, record)
+
+
+def fetch(
+    path: str,
+    origin: str | None = None,
+    cache_dir: str | Path | None = None,
+    *,
+    verify: Verify | None = None,
+    unpack: Unpack | None = None,
+    name: str = "",
+    wait: Callable[[float], None] | None = None,
+) -> Path:
+    """Returns a file from the cache, fetching it first where it is missing or damaged.
+
+    Safe to call from several processes at once: one fetches, the others wait and use its result.
+
+    Args:
+        path: Path at the origin, for example `tff-datasets-public/shakespeare.sqlite.lzma`.
+        origin: `http(s)://` or `file://` URL; see `resolve_origin`.
+        cache_dir: Root of the cache; see `resolve_cache_dir`.
+        verify: Called with what was fetched (and unpacked) before it is used; raises DataError, whose message
+            says what is wrong, to refuse it. It may also prepare the file, such as add an index.
+        unpack: Called with the archive and the file to write; raises DataError for a damaged archive. The
+            archive is removed afterwards.
+        name: What the user calls it (`fedcli data fetch NAME`), for hints.
+        wait: Called with the seconds to wait between attempts, by default `time.sleep`.
+
+    Returns:
+        Path of the (unpacked) file. Do not change it: it would be fetched again.
+
+    Raises:
+        DownloadError: It could not be fetched.
+        DataError: What was fetched is damaged, twice in a row, or the cache folder cannot be written.
+        ConfigError: `origin` is not such a URL.
+    """
+    origin = resolve_origin(origin)
+    folder = origin_folder(origin, cache_dir)
+    file = cached_path(path, origin, cache_dir)
+    if is_cached(file):
+        return file
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _only_one_process(file):
+            # Another process may have fetched it while this one waited.
+            if not _intact(file):
+                _remove(file)
+                _obtain(f"{origin}/{path}", file, verify, unpack, _hint(origin, folder, name), wait)
+    except OSError as error:
+        elsewhere = "choose another folder with dataset.cache_dir=FOLDER or FEDCLI_CACHE=FOLDER"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(f"no space left in {folder}", f"free some, or {elsewhere}") from error
+        raise DataError(f"cannot use the cache folder {folder}: {error.strerror or error}", elsewhere) from error
+    return file
+
+
+def _hint(origin: str, folder: Path, name: str) -> str:
+    network = "" if origin.startswith("file:") else "the network or "
+    again = f", then `fedcli data fetch {name}`" if name else ""
+    return f"check {network}dataset.origin{again}; what is fetched is kept in {folder}"
+
+
+@contextmanager
+def _only_one_process(file: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(file.with_name(file.name + ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("another process is fetching %s: waiting for it", file.name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _obtain(
+    url: str,
+    file: Path,
+    verify: Verify | None,
+    unpack: Unpack | None,
+    hint: str,
+    wait: Callable[[float], None] | None,
+) -> None:
+    """Fetches, unpacks and verifies; once more from the beginning if what came is damaged."""
+    fetched = file.with_name(url.rpartition("/")[2] + ("" if unpack else ".fetched"))
+    # Whole, but left by a process that was ended before it was done; if damaged, that was not the server.
+    attempts = 3 if fetched.exists() else 2
+    for attempt in range(1, attempts + 1):
+        if not fetched.exists():
+            part = fetched.with_name(fetched.name + ".part")
+            download(url, part, hint=hint, wait=wait)
+            os.replace(part, fetched)
+        try:
+            _install(url, fetched, file, verify, unpack)
+            return
+        except DownloadError:
+            raise
+        except DataError as damage:
+            fetched.unlink(missing_ok=True)
+            if attempt == attempts:
+                raise DataError(
+                    f"what {shown(url)} gives is damaged: {damage.message}",
+                    "try again later, or set dataset.origin to another origin",
+                ) from damage
+            log.warning("%s is damaged (%s): fetching it again", fetched, damage.message)
+
+
+def _install(url: str, fetched: Path, file: Path, verify: Verify | None, unpack: Unpack | None) -> None:
+    """Turns what was fetched into the cached file. Until it is verified it has another name."""
+    new = file.with_name(file.name + ".new")
+    try:
+        if unpack:
+            unpack(fetched, new)
+        else:
+            os.replace(fetched, new)
+        if verify:
+            log.info("checking %s", file.name)
+            verify(new)
+        _sync(new)
+        # The record comes first: a file without one is refused, a record without its file means nothing.
+        _write_record(file, _describe(new, shown(url)))
+        os.replace(new, file)
+        _sync(file.parent)
+    finally:
+        new.unlink(missing_ok=True)
+    fetched.unlink(missing_ok=True)
+
+
+def _intact(file: Path) -> bool:
+    """Says whether a cached file is the one that was verified; its hash decides where its time differs."""
+    if not file.exists():
+        return False
+    record = _read_record(file)
+    if record is None:
+        log.warning("%s was not written by a finished download: fetching it again", file)
+        return False
+    if _unchanged(file, record):
+        return True
+    size = file.stat().st_size
+    if size != record.size:
+        log.warning("%s has %d bytes instead of %d: fetching it again", file, size, record.size)
+        return False
+    found = _describe(file, record.source)
+    if found.sha256 != record.sha256:
+        log.warning("%s has changed since it was fetched: fetching it again", file)
+        return False
+    # Copied or touched: remember its new time, so that it is not hashed at every use.
+    _write_record(file, found)
+    return True
+
+
+def _unchanged(file: Path, record: Record) -> bool:
+    try:
+        found = file.stat()
+    except OSError:
+        return False
+    return (found.st_size, found.st_mtime_ns) == (record.size, record.mtime_ns)
+
+
+def _describe(file: Path, source: str) -> Record:
+    with file.open("rb") as reader:
+        digest = hashlib.file_digest(reader, "sha256").hexdigest()
+    found = file.stat()
+    return Record(found.st_size, found.st_mtime_ns, digest, source)
+
+
+def _record_file(file: Path) -> Path:
+    return file.with_name(file.name + ".json")
+
+
+def _read_record(file: Path) -> Record | None:
+    try:
+        return Record(**json.loads(_record_file(file).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write_record(file: Path, record: Record) -> None:
+    target = _record_file(file)
+    new = target.with_name(target.name + ".new")
+    try:
+        new.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+        _sync(new)
+        os.replace(new, target)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _remove(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    _record_file(file).unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Makes sure that a file's content, or a folder's names, survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,82 @@
+import threading
+
+import numpy as np
+import pytest
+
+from fedcli.datasets import datasets
+from fedcli.errors import DataError
+
+
+@pytest.fixture
+def emnist(mirror):
+    dataset = datasets["emnist"](name="emnist").load()
+    yield dataset
+    dataset.close()
+
+
+def test_spec_needs_no_data():
+    assert datasets["emnist"](name="emnist").spec.num_clients == 3383
+    letters = datasets["emnist"](name="emnist", only_digits=False).spec
+    assert (letters.num_clients, letters.num_classes) == (3400, 62)
+
+
+def test_clients(emnist):
+    assert len(emnist.client_ids) == 60
+    assert list(emnist.client_ids) == sorted(emnist.client_ids)
+    sizes = emnist.sizes()
+    assert sum(sizes.values()) == 6067
+    for client in emnist.client_ids[:5]:
+        examples = emnist.client(client)
+        assert examples.x.shape == (sizes[client], 28, 28, 1)
+        assert examples.y.shape == (sizes[client],)
+        assert (examples.x.dtype, examples.y.dtype) == (np.float32, np.int32)
+        assert (examples.x.min(), examples.x.max()) == (0, 1)
+        assert np.median(examples.x) == 1
+        assert set(examples.y) <= set(range(10))
+
+
+def test_test_split(emnist):
+    whole = emnist.test()
+    assert len(whole) == emnist.test_size() == 705
+    limited = emnist.test(60)
+    assert limited.x.shape == (60, 28, 28, 1)
+    rows = {image.tobytes() for image in whole.x}
+    assert all(image.tobytes() in rows for image in limited.x)
+    np.testing.assert_array_equal(limited.y, emnist.test(60).y)
+
+
+def test_named_clients_only(emnist):
+    names = list(emnist.client_ids[7:9])
+    some = datasets["emnist"](name="emnist", clients=names).load()
+    assert list(some.client_ids) == names
+    assert list(some.sizes()) == names
+    assert 0 < len(some.test()) == some.test_size() < 40
+    some.close()
+
+
+def test_threads_that_build_graphs(emnist):
+    import tensorflow as tf
+
+    expected = [emnist.client(client).x for client in emnist.client_ids[:8]]
+    found: dict[int, np.ndarray] = {}
+
+    def read(i):
+        with tf.Graph().as_default():
+            tf.constant(i)
+            found[i] = emnist.client(emnist.client_ids[i]).x
+
+    with tf.Graph().as_default():
+        threads = [threading.Thread(target=read, args=(i,)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for i in range(8):
+        np.testing.assert_array_equal(found[i], expected[i])
+
+
+def test_no_letters_in_the_mirror(mirror):
+    with pytest.raises(DataError, match="no letters") as caught:
+        datasets["emnist"](name="emnist", only_digits=False).load()
+    assert "dataset.only_digits=true" in caught.value.hint
+    assert "storage.googleapis.com" in caught.value.hint
