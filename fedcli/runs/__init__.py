@@ -1,0 +1,16 @@
+"""The run directory: the record that every run leaves, and the only place that knows its file names.
+
+    directory      where each file of a run is; finding runs below a folder
+    lock           one process at a time writes a run
+    record         run.json: what ran, when, on what, and how it ended
+    environment    versions, git commit and host, for run.json
+    process        which process writes a run, and whether it still lives
+    metrics        metrics.csv: one row a round
+    checkpoints    checkpoints/: the server state, verified when read
+    events, png    events/: TensorBoard
+    result         result.json: final and best metrics
+    atomic         writing a file whole or not at all; full disks and missing rights as errors for people
+
+Nothing here imports TensorFlow, so that `fedcli compare` starts at once. This file imports nothing
+either: each command pays only for the modules that it uses.
+"""

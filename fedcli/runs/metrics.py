@@ -1,0 +1,299 @@
+"""metrics.csv: one row a round, on the disk before the next round begins."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fedcli.errors import RunDirectoryError
+from fedcli.runs.atomic import damaged, storage_errors, write_bytes
+
+Value = int | float | None
+Row = dict[str, Value]
+
+#: Columns that every run has, in this order. An aggregator's own measurements follow them.
+COLUMNS = (
+    "round",
+    "train/loss",
+    "train/accuracy",
+    "train/examples",
+    "eval/loss",
+    "eval/accuracy",
+    "broadcasted_bits",
+    "aggregated_bits",
+    "broadcasted_bits_round",
+    "aggregated_bits_round",
+    "seconds",
+)
+
+#: The columns that may differ between two runs of the same config and seed.
+VARYING = frozenset({"seconds"})
+
+_INT = re.compile(r"-?[0-9]+")
+_FLOAT = re.compile(r"-?([0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?|inf)|nan")
+
+
+class MetricsWriter:
+    """Appends rows to metrics.csv, each of which is on the disk when `append` returns.
+
+    An existing file is continued: a last line that a killed process left half written is cut off.
+
+    Args:
+        path: The file. Its folder must exist.
+        extra: Columns after the common ones. If None, an existing file's, or else those of the first row.
+            Give them if the first row (the evaluation of the initial model) does not have them yet.
+
+    Raises:
+        RunDirectoryError: The file cannot be written, is damaged, or has columns other than `extra`.
+    """
+
+    def __init__(self, path: Path, extra: Sequence[str] | None = None) -> None:
+        self.path = path
+        self._columns = None if extra is None else _order(extra)
+        self._descriptor: int | None = None
+        self._size = 0  # bytes of whole lines
+        self._last_round = -1
+        self._open()
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Writes one round's metrics.
+
+        Args:
+            row: Numbers by column. `round` must be there and be larger than any before; others may be absent
+                or None, which leaves the cell empty.
+
+        Raises:
+            RunDirectoryError: The row has a column that the file does not have, its round is there already,
+                or it cannot be written; the file is then as it was before.
+        """
+        if self._descriptor is None:
+            raise ValueError(f"{self.path}: the writer is closed")
+        if self._columns is None:
+            self._columns = _order(row)
+        if unknown := [name for name in row if name not in self._columns]:
+            raise _other_columns(self.path, unknown, [])
+        round = int(row["round"])
+        cells = [_format(value) for value in ({**row, "round": round}.get(name) for name in self._columns)]
+        if round <= self._last_round:
+            raise RunDirectoryError(
+                f"{self.path} already has round {self._last_round}, so round {round} cannot follow",
+                "continue the run with `--resume`, or start a new one",
+            )
+        lines = _line(cells) if self._size else _line(self._columns) + _line(cells)
+        self._write(lines)
+        self._last_round = round
+
+    def truncate_after(self, round: int) -> None:
+        """Drops the rows of later rounds, to resume from a checkpoint of `round`.
+
+        Raises:
+            RunDirectoryError: The file cannot be written.
+        """
+        self.close()
+        truncate_metrics(self.path, round)
+        self._open()
+
+    def close(self) -> None:
+        """Closes the file; there is nothing left to write."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> MetricsWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        with storage_errors(self.path):
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                table = _parse(self.path, self.path.read_bytes())
+                if table.columns:
+                    if self._columns is not None and set(self._columns) != set(table.columns):
+                        raise _other_columns(self.path, self._columns, table.columns)
+                    self._columns = table.columns
+                if os.fstat(descriptor).st_size != table.size:
+                    os.ftruncate(descriptor, table.size)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        self._descriptor = descriptor
+        self._size = table.size
+        self._last_round = max(table.rounds, default=-1)
+
+    def _write(self, data: bytes) -> None:
+        assert self._descriptor is not None
+        written = 0
+        try:
+            with storage_errors(self.path):
+                while written < len(data):
+                    written += os.pwrite(self._descriptor, data[written:], self._size + written)
+                os.fsync(self._descriptor)
+        except BaseException:
+            # A full disk, or an interrupt, can leave a part: a later row would be glued to it.
+            with storage_errors(self.path):
+                os.ftruncate(self._descriptor, self._size)
+            raise
+        self._size += len(data)
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """Reads metrics.csv, also while a run writes it.
+
+    Returns:
+        One dict a row: int, float, or None where the cell is empty. A half-written last line is passed over.
+
+    Raises:
+        RunDirectoryError: The file cannot be read, or is damaged elsewhere than at its end.
+    """
+    with storage_errors(path, "read"):
+        data = path.read_bytes()
+    return _parse(path, data).rows
+
+
+def truncate_metrics(path: Path, round: int) -> None:
+    """Rewrites metrics.csv without the rows of rounds later than `round`, and without a half-written line.
+
+    A file that does not exist is left so.
+
+    Raises:
+        RunDirectoryError: The file cannot be read or written, or is damaged.
+    """
+    if not path.exists():
+        return
+    with storage_errors(path, "read"):
+        data = path.read_bytes()
+    table = _parse(path, data)
+    # The lines are kept as they are, not formatted again: what was measured is not touched.
+    kept = [line for line, number in zip(table.lines, table.rounds, strict=True) if number <= round]
+    content = b"".join([table.header, *kept])
+    if content != data:
+        write_bytes(path, content)
+
+
+def comparable(rows: Iterable[Mapping[str, Value]]) -> list[Row]:
+    """Returns rows without the columns that may differ between equal runs: `seconds`.
+
+    Not-a-number becomes the text `nan`, so that two equal runs compare equal with `==`.
+    """
+
+    def same(value: Value) -> Any:
+        return "nan" if isinstance(value, float) and value != value else value
+
+    return [{name: same(value) for name, value in row.items() if name not in VARYING} for row in rows]
+
+
+@dataclass
+class _Table:
+    """What a metrics.csv holds, up to a half-written last line: raw lines, and what they mean."""
+
+    columns: tuple[str, ...]
+    header: bytes
+    lines: list[bytes]
+    rows: list[Row]
+
+    @property
+    def rounds(self) -> list[int]:
+        return [round for row in self.rows if isinstance(round := row["round"], int)]
+
+    @property
+    def size(self) -> int:
+        return len(self.header) + sum(map(len, self.lines))
+
+
+def _parse(path: Path, data: bytes) -> _Table:
+    # Only a line that ends is whole: "0.25" may be the beginning of "0.2578".
+    header, *lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True) or [b""]
+    if not header:
+        return _Table((), b"", [], [])
+    try:
+        columns = tuple(_cells(header))
+    except ValueError as error:
+        raise damaged(path, f"line 1: {error}") from error
+    if len(set(columns)) != len(columns) or "round" not in columns:
+        raise damaged(path, "line 1 is not a header of metrics.csv")
+    rows: list[Row] = []
+    previous = -1
+    for index, line in enumerate(lines):
+        try:
+            row = dict(zip(columns, map(_value, _cells(line)), strict=True))
+            round = row["round"]
+            if not isinstance(round, int) or round <= previous:
+                raise ValueError(f"round {round} after round {previous}")
+        except ValueError as error:
+            if index == len(lines) - 1:
+                # After a power cut the last block can hold anything, a line end included.
+                return _Table(columns, header, lines[:-1], rows)
+            raise damaged(path, f"line {index + 2}: {error}") from error
+        previous = round
+        rows.append(row)
+    return _Table(columns, header, lines, rows)
+
+
+def _cells(line: bytes) -> list[str]:
+    try:
+        [cells] = csv.reader([line.decode().rstrip("\r\n")], strict=True)
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    return cells
+
+
+def _value(cell: str) -> Value:
+    if not cell:
+        return None
+    if _INT.fullmatch(cell):
+        return int(cell)
+    if _FLOAT.fullmatch(cell):
+        return float(cell)
+    raise ValueError(f"{cell!r} is not a number")
+
+
+def _line(cells: Iterable[str]) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue().encode()
+
+
+def _format(value: Any) -> str:
+    """Formats a number so that reading it gives the same number again."""
+    if hasattr(value, "item"):  # NumPy's scalars, without importing NumPy
+        value = value.item()
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, float):
+        return repr(value)
+    raise TypeError(f"a metric is a number, not {value!r}")
+
+
+def _order(names: Iterable[str]) -> tuple[str, ...]:
+    extra = [name for name in names if name not in COLUMNS]
+    for name in extra:
+        if not name or not name.isprintable():  # a line end in a name would end the header
+            raise ValueError(f"{name!r} cannot name a column")
+    if len(set(extra)) != len(extra):
+        raise ValueError(f"column names are not unique: {extra}")
+    return (*COLUMNS, *extra)
+
+
+def _other_columns(path: Path, got: Iterable[str], expected: Iterable[str]) -> RunDirectoryError:
+    unknown = sorted(set(got) - set(expected))
+    missing = sorted(set(expected) - set(got))
+    difference = [f"has no column {', '.join(unknown)}"] if unknown else []
+    difference += [f"has a column {', '.join(missing)} that the run does not measure"] if missing else []
+    return RunDirectoryError(
+        f"{path} {' and '.join(difference)}",
+        "resume with the config that the run was started with, or start a new run",
+    )

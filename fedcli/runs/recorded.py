@@ -1,0 +1,61 @@
+"""Keeps run.json true from a run's beginning to its end, however it ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from fedcli.errors import Interrupted, RunDirectoryError
+from fedcli.runs.directory import RunDirectory
+from fedcli.runs.lock import RunLock
+from fedcli.runs.record import RunRecord, Status, read_record, write_record
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def recorded(
+    run: RunDirectory, *, id: str, command: str, argv: Sequence[str], overrides: Sequence[str], seed: int
+) -> Iterator[RunRecord]:
+    """Records a run while the block runs: `running`, then how the block ended.
+
+    A run directory that has a run.json is taken up again; its record then keeps its id and beginning.
+
+    Args:
+        run: The folder, which exists.
+        id: Six hexadecimal digits.
+        command: The fedcli command.
+        argv: The command line.
+        overrides: Its KEY=VALUE arguments.
+        seed: The run's seed.
+
+    Raises:
+        RunDirectoryError: Another process writes the run, or run.json cannot be written.
+    """
+    with RunLock(run.lock):
+        if run.is_recorded:
+            record = read_record(run.run_json)
+            record.overrides = list(overrides)
+        else:
+            record = RunRecord.begin(id=id, command=command, argv=argv, overrides=overrides, seed=seed)
+        write_record(run.run_json, record)
+        status: Status = "failed"
+        error: BaseException | None = None
+        try:
+            yield record
+            status = "completed"
+        except (Interrupted, KeyboardInterrupt) as raised:
+            status, error = "interrupted", raised
+            raise
+        except BaseException as raised:
+            error = raised
+            _log.exception("the run failed")
+            raise
+        finally:
+            record.finish(status, error)
+            try:
+                write_record(run.run_json, record)
+            except RunDirectoryError:
+                if error is None:  # else the first error is the one to see
+                    raise
