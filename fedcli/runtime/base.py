@@ -1,0 +1,96 @@
+"""What a runtime is to the rest of fedcli: it makes the server's first state, and one state from another."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedcli.datasets.base import Examples
+from fedcli.registry import Component
+
+if TYPE_CHECKING:
+    from fedcli.runtime.compiled import CompiledRound
+
+#: The server's state: its tensors in TFF's order, as `CompiledRound.state` names them.
+State = Sequence[NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class ClientWork:
+    """What one client does in one round.
+
+    Attributes:
+        load: Reads the client's examples. Called once, perhaps in another thread.
+        order: From the number of examples to the int64 indices [steps x batch_size or fewer] in the order in
+            which the client trains on them.
+        batch_size: Examples a batch; the last batch may be smaller.
+        seed: Two 64-bit numbers from which the client's random operations derive.
+    """
+
+    load: Callable[[], Examples]
+    order: Callable[[int], NDArray[np.int64]]
+    batch_size: int
+    seed: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What one round gives.
+
+    Attributes:
+        state: The server's new state.
+        metrics: What TFF reports, by path, for example `client_work/train/loss`.
+    """
+
+    state: State
+    metrics: Mapping[str, NDArray[np.generic]]
+
+
+class Runtime(ABC):
+    """Executes the rounds of one compiled computation. A context manager: leaving it frees what it holds."""
+
+    @abstractmethod
+    def load(self, compiled: CompiledRound) -> None:
+        """Takes the computation whose rounds are to be run."""
+
+    @abstractmethod
+    def initial_state(self, seed: tuple[int, int]) -> State:
+        """Computes the server's state before the first round."""
+
+    @abstractmethod
+    def run_round(self, state: State, clients: Sequence[ClientWork], seed: tuple[int, int]) -> RoundResult:
+        """Runs one round.
+
+        Args:
+            state: The server's state.
+            clients: The sampled clients, in the order in which their updates are summed.
+            seed: Two 64-bit numbers from which the server's random operations derive.
+        """
+
+    def close(self) -> None:  # noqa: B027 (a runtime may hold nothing)
+        """Frees threads, processes and files."""
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class RuntimeConfig(Component, ABC):
+    """A runtime and its keys."""
+
+    @abstractmethod
+    def start(self, log_path: Path) -> Runtime:
+        """Starts the runtime; what takes long goes on in the background, while TensorFlow is imported.
+
+        Args:
+            log_path: Where a process of the runtime writes its output.
+        """

@@ -1,0 +1,82 @@
+"""What a round costs to communicate, read from the TFF computation itself, not guessed from the model.
+
+Every `federated_broadcast` costs the bits of what it sends, every sum, mean and aggregation the bits of what each
+client sends; both times the number of clients.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow_federated as tff
+from tensorflow_federated.python.core.impl.compiler import building_blocks, intrinsic_defs, tree_analysis
+
+_BROADCAST = intrinsic_defs.FEDERATED_BROADCAST.uri
+#: Intrinsics whose whole argument is what a client sends.
+_SUMS = {
+    intrinsic_defs.FEDERATED_MAX.uri,
+    intrinsic_defs.FEDERATED_MEAN.uri,
+    intrinsic_defs.FEDERATED_MIN.uri,
+    intrinsic_defs.FEDERATED_SUM.uri,
+    intrinsic_defs.FEDERATED_WEIGHTED_MEAN.uri,
+}
+#: Intrinsics of whose arguments only the first is what a client sends.
+_AGGREGATES = {
+    intrinsic_defs.FEDERATED_AGGREGATE.uri,
+    intrinsic_defs.FEDERATED_SECURE_SUM.uri,
+    intrinsic_defs.FEDERATED_SECURE_SUM_BITWIDTH.uri,
+}
+
+
+@dataclass(frozen=True)
+class Communication:
+    """Bits that one round costs for each client.
+
+    Attributes:
+        broadcasted_bits: Server to client.
+        aggregated_bits: Client to server.
+    """
+
+    broadcasted_bits: int
+    aggregated_bits: int
+
+
+def communication(computation: tff.Computation) -> Communication:
+    """Reads what one call of a federated computation communicates.
+
+    Args:
+        computation: For example the `next` of a `tff.learning` process.
+    """
+    broadcasted = aggregated = 0
+
+    def visit(block: building_blocks.ComputationBuildingBlock) -> None:
+        nonlocal broadcasted, aggregated
+        if not isinstance(block, building_blocks.Call) or not isinstance(block.function, building_blocks.Intrinsic):
+            return
+        sent = block.argument.type_signature if block.argument is not None else None
+        if block.function.uri == _BROADCAST:
+            broadcasted += bits(sent)
+        elif block.function.uri in _SUMS:
+            aggregated += bits(sent)
+        elif block.function.uri in _AGGREGATES:
+            aggregated += bits(sent[0])
+
+    tree_analysis.visit_postorder(computation.to_building_block(), visit)
+    return Communication(broadcasted, aggregated)
+
+
+def bits(tff_type: tff.Type) -> int:
+    """Counts the bits of a value of a type.
+
+    Raises:
+        ValueError: A dimension is not known, so that the size depends on the value.
+    """
+    if isinstance(tff_type, tff.FederatedType):
+        return bits(tff_type.member)
+    if isinstance(tff_type, tff.StructType):
+        return sum(bits(element) for _, element in tff.structure.to_elements(tff_type))
+    if tff_type.shape is None or None in tuple(tff_type.shape):
+        raise ValueError(f"the size of {tff_type} depends on the value")
+    return math.prod(tff_type.shape) * np.dtype(tff_type.dtype).itemsize * 8

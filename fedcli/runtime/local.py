@@ -1,0 +1,132 @@
+"""`runtime=local`: the compiled round, executed in this process by TensorFlow sessions.
+
+Each thread that trains clients has a graph and a session of its own, since variables live in the session. Updates
+are summed in the clients' order as they arrive, so memory does not grow with the number of clients. TensorFlow's
+kernels use one thread each: how many clients train at a time then changes nothing in the numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedcli.runtime import runtimes
+from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
+
+if TYPE_CHECKING:
+    from fedcli.runtime.compiled import CompiledRound
+    from fedcli.runtime.sessions import ClientSession, ServerSession
+
+Arrays = Sequence[NDArray[np.generic]]
+
+
+def available_cores() -> int:
+    """Counts the cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+@runtimes.register("local")
+@dataclass(frozen=True)
+class Local(RuntimeConfig):
+    """Executes rounds in this process.
+
+    Attributes:
+        threads: Clients that train at the same time; None for as many as this process has cores.
+        group_size: Clients whose updates are summed before they join the sum of the groups before.
+    """
+
+    name: str = "local"
+    threads: int | None = None
+    group_size: int = 10
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Counts are at least 1."""
+        if self.threads is not None and self.threads < 1:
+            yield "threads", "must be at least 1, or null for as many as there are cores"
+        if self.group_size < 1:
+            yield "group_size", "must be at least 1"
+
+    def start(self, log_path: Path) -> LocalRuntime:
+        """Nothing has to start."""
+        return LocalRuntime(self.threads or available_cores(), self.group_size)
+
+
+class LocalRuntime(Runtime):
+    """Executes the rounds of one compiled computation in this process.
+
+    Args:
+        threads: Clients that train at the same time.
+        group_size: Clients whose updates are summed before they join the sum of the groups before.
+    """
+
+    def __init__(self, threads: int, group_size: int) -> None:
+        self._threads = threads
+        self._group_size = group_size
+        self._pool = ThreadPoolExecutor(threads, "fedcli-client")
+        self._of_thread = threading.local()
+
+    def load(self, compiled: CompiledRound) -> None:
+        """Takes the computation whose rounds are to be run."""
+        from fedcli.runtime.sessions import ServerSession
+
+        self._compiled = compiled
+        self._server: ServerSession = ServerSession(compiled)
+        self._of_thread = threading.local()
+
+    def initial_state(self, seed: tuple[int, int]) -> State:
+        """Computes the server's state before the first round."""
+        return self._server.call("initialize", (), seed)
+
+    def run_round(self, state: State, clients: Sequence[ClientWork], seed: tuple[int, int]) -> RoundResult:
+        """Runs one round; see the base class."""
+        server = self._server
+        broadcast = server.call("prepare", state, seed)
+        updates = self._train(clients, broadcast)
+        total: Arrays | None = None
+        for start in range(0, len(clients), self._group_size):
+            group = server.call("zero", (), seed)
+            for _ in clients[start : start + self._group_size]:
+                group = server.call("accumulate", [*group, *next(updates)], seed)
+            total = group if total is None else server.call("merge", [*total, *group], seed)
+        if total is None:
+            total = server.call("zero", (), seed)
+        report = server.call("report", total, seed)
+        results = server.call("update", [*state, *report], seed)
+        new_state, metrics = results[: len(state)], results[len(state) :]
+        names = [metric.path for metric in self._compiled.metrics]
+        return RoundResult(new_state, dict(zip(names, metrics, strict=True)))
+
+    def close(self) -> None:
+        """Ends the threads; a client that is in training is finished first."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _train(self, clients: Sequence[ClientWork], broadcast: Arrays) -> Iterator[Arrays]:
+        """Trains clients, a few ahead of the one whose update is taken, and yields updates in order."""
+        ahead: deque[Future[Arrays]] = deque()
+        try:
+            for client in clients:
+                ahead.append(self._pool.submit(self._train_one, client, broadcast))
+                if len(ahead) > self._threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+    def _train_one(self, client: ClientWork, broadcast: Arrays) -> Arrays:
+        session: ClientSession | Any = getattr(self._of_thread, "session", None)
+        if session is None:
+            from fedcli.runtime.sessions import ClientSession
+
+            session = self._of_thread.session = ClientSession(self._compiled)
+        return session.train(client, broadcast)

@@ -1,0 +1,121 @@
+"""`runtime=tff`: TFF's own C++ worker, a child process. Slower; the reference that `local` is tested against.
+
+It executes the `next` of the process as TFF does. Where clients draw random numbers (compression's rounding),
+which TFF cannot seed, it executes TFF's MapReduce form instead, whose `work` then takes the keys beside its data.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedcli.runtime import runtimes
+from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
+from fedcli.runtime.worker import TFFWorker
+
+if TYPE_CHECKING:
+    from fedcli.runtime.compiled import CompiledRound
+
+_log = logging.getLogger(__name__)
+
+
+@runtimes.register("tff")
+@dataclass(frozen=True)
+class TFF(RuntimeConfig):
+    """Executes rounds by TFF's worker.
+
+    Attributes:
+        start_timeout: Seconds that the worker may take to start.
+    """
+
+    name: str = "tff"
+    start_timeout: float = 60.0
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """The time to start is positive."""
+        if not self.start_timeout > 0:
+            yield "start_timeout", "must be a positive number of seconds"
+
+    def start(self, log_path: Path) -> TFFRuntime:
+        """Starts the worker; it gets ready while TensorFlow is imported."""
+        return TFFRuntime(TFFWorker(log_path).start(), self.start_timeout)
+
+
+class TFFRuntime(Runtime):
+    """Executes the rounds of one compiled computation by TFF's worker.
+
+    Args:
+        worker: The started worker.
+        start_timeout: Seconds to wait until it is ready.
+    """
+
+    def __init__(self, worker: TFFWorker, start_timeout: float) -> None:
+        self._worker = worker
+        self._start_timeout = start_timeout
+
+    def load(self, compiled: CompiledRound) -> None:
+        """Takes the computation whose rounds are to be run."""
+        from fedcli.runtime import randomness
+        from fedcli.runtime.seeded_form import seeded_next
+
+        self._worker.wait_ready(self._start_timeout)
+        self._worker.install()
+        self._compiled = compiled
+        self._keys = len(randomness.random_operations(compiled.parts["work"].graph))
+        self._next = seeded_next(compiled) if self._keys else compiled.process.next
+        for name, part in compiled.parts.items():
+            if name != "work" and randomness.random_operations(part.graph):
+                _log.warning("runtime=tff does not seed the random numbers that the server draws in %s", name)
+
+    def initial_state(self, seed: tuple[int, int]) -> State:
+        """Computes the server's state before the first round. Its random numbers are not seeded."""
+        with self._worker.translate_errors():
+            return _flat(self._compiled.process.initialize())
+
+    def run_round(self, state: State, clients: Sequence[ClientWork], seed: tuple[int, int]) -> RoundResult:
+        """Runs one round; see the base class. All clients' examples are in memory at once."""
+        packed = _pack(self._compiled.form.type_signature.parameter[0].member, iter(state))
+        inputs = [self._input(client) for client in clients]
+        with self._worker.translate_errors():
+            result = _flat(self._next(packed, inputs))
+        names = [metric.path for metric in self._compiled.metrics]
+        return RoundResult(result[: len(state)], dict(zip(names, result[len(state) :], strict=True)))
+
+    def close(self) -> None:
+        """Ends the worker."""
+        self._worker.close()
+
+    def _input(self, client: ClientWork) -> Any:
+        import tensorflow as tf
+
+        from fedcli.runtime import randomness
+        from fedcli.runtime.sessions import batched
+
+        examples = client.load()
+        order = client.order(len(examples))
+        dataset = batched(tf.constant(examples.x), tf.constant(examples.y), order, client.batch_size)
+        return (dataset, randomness.keys(client.seed, self._keys)) if self._keys else dataset
+
+
+def _flat(value: Any) -> list[NDArray[np.generic]]:
+    """Lists the tensors of a structure in TFF's order."""
+    import tensorflow_federated as tff
+
+    struct = tff.structure.from_container(value, recursive=True)
+    return [np.asarray(leaf) for leaf in tff.structure.flatten(struct)]
+
+
+def _pack(tff_type: Any, values: Iterator[NDArray[np.generic]]) -> Any:
+    """Puts tensors in TFF's order into a structure of a type; the reverse of `_flat`."""
+    import tensorflow_federated as tff
+
+    if isinstance(tff_type, tff.StructType):
+        elements = tff.structure.to_elements(tff_type)
+        return tff.structure.Struct([(name, _pack(element, values)) for name, element in elements])
+    return next(values)
