@@ -1,0 +1,49 @@
+"""Federated averaging.
+
+McMahan et al. 2017, "Communication-Efficient Learning of Deep Networks from Decentralized Data",
+https://arxiv.org/abs/1602.05629; with a server optimizer other than plain SGD, FedOpt (Reddi et al. 2021,
+https://arxiv.org/abs/2003.00295).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fedcli.algorithms import algorithms
+from fedcli.algorithms.base import AlgorithmConfig, Parts
+
+if TYPE_CHECKING:
+    import tensorflow_federated as tff
+
+
+@algorithms.register("fed_avg")
+@dataclass(frozen=True)
+class FedAvg(AlgorithmConfig):
+    """Each client trains on its data, the server averages the changes.
+
+    Attributes:
+        weighted: Whether a client counts by its number of examples (true), or each counts the same (false).
+    """
+
+    name: str = "fed_avg"
+    weighted: bool = True
+
+    def build(self, parts: Parts) -> tff.learning.templates.LearningProcess:
+        """Builds the process; see the base class."""
+        import tensorflow_federated as tff
+
+        build = (
+            tff.learning.algorithms.build_weighted_fed_avg
+            if self.weighted
+            else tff.learning.algorithms.build_unweighted_fed_avg
+        )
+        return build(
+            parts.model_fn,
+            parts.client_optimizer.build(),
+            parts.server_optimizer.build(),
+            model_distributor=parts.distributor.build(parts.model_fn),
+            model_aggregator=parts.aggregator.build(weighted=self.weighted),
+            # Twice as fast as the default, which reduces over the dataset.
+            loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,
+        )

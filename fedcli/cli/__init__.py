@@ -1,0 +1,1 @@
+"""The command line: one file a command, registered in `main`. The only place that knows Typer and Hydra."""

@@ -1,0 +1,120 @@
+"""Runs a command's job through Hydra: composes its config, makes its folder, sweeps."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fedcli.config.location import config_folder
+from fedcli.config.typed import typed
+from fedcli.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class HydraRequest:
+    """What is to be run.
+
+    Attributes:
+        config_name: Name of the YAML file at the top: `train`, ...
+        overrides: Checked KEY=VALUE arguments.
+        run_id: Six hexadecimal digits that end the folder's name.
+        sweep: Whether to run a job for each combination of values.
+        show: `job`, `hydra` or `all`: print the config and do nothing.
+        config_dirs: Further folders with YAML files.
+    """
+
+    config_name: str
+    overrides: Sequence[str]
+    run_id: str
+    sweep: bool = False
+    show: str | None = None
+    config_dirs: Sequence[Path] = field(default_factory=tuple)
+
+
+def compose(request: HydraRequest, schema: type[T]) -> T:
+    """Composes and checks the config without running anything.
+
+    Raises:
+        ConfigError: The config is wrong.
+    """
+    _register_resolvers(request.run_id)
+    with config_errors(), hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = hydra.compose(request.config_name, overrides=[*_search_path(request), *request.overrides])
+        return to_typed(config, schema)
+
+
+def run(request: HydraRequest, job: Callable[[DictConfig], Any]) -> Any:
+    """Runs a job, or all jobs of a sweep, each in its folder.
+
+    Args:
+        request: What is to be run.
+        job: Called with each composed config. A function of a module, so that a launcher can send it elsewhere.
+
+    Raises:
+        ConfigError: The config is wrong.
+    """
+    _register_resolvers(request.run_id)
+    flags = ["--multirun"] if request.sweep else []
+    if request.show:
+        flags += ["--cfg", request.show]
+    arguments = [f"hydra.job.name={request.config_name}", *_search_path(request), *request.overrides]
+    before = sys.argv
+    sys.argv = ["fedcli", *flags, *arguments]
+    # Hydra would print tracebacks and exit; fedcli shows errors itself.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        with config_errors():
+            return hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=request.config_name)(
+                job
+            )()
+    finally:
+        sys.argv = before
+        GlobalHydra.instance().clear()
+
+
+def to_typed(config: DictConfig, schema: type[T], *, sweep: bool = False) -> T:
+    """Turns a composed config into its typed form; see `typed`."""
+    with config_errors():
+        plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    return typed({str(key): value for key, value in plain.items()}, schema, foreign_keys=sweep)
+
+
+def job_folder() -> Path:
+    """Returns the folder that Hydra made for the job that runs."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+@contextmanager
+def config_errors() -> Iterator[None]:
+    """Turns Hydra's and OmegaConf's errors about the config into fedcli's."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ConfigError(lines[0] if lines else type(error).__name__, "see the config with --cfg job") from error
+
+
+def _register_resolvers(run_id: str) -> None:
+    OmegaConf.register_new_resolver("fedcli.id", lambda: run_id, replace=True)
+
+
+def _search_path(request: HydraRequest) -> list[str]:
+    if not request.config_dirs:
+        return []
+    folders = ",".join(f"'file://{folder.resolve()}'" for folder in request.config_dirs)
+    return [f"hydra.searchpath=[{folders}]"]

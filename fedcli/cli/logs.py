@@ -1,0 +1,46 @@
+"""Where logging goes: everything to the run's run.log, warnings (or all, with -v) to stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fedcli.cli.console import output
+from fedcli.runs.atomic import storage_errors
+
+
+def log_to_stderr() -> None:
+    """Shows fedcli's warnings on stderr, with -v all that fedcli logs."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.INFO if output.verbosity > 0 else logging.WARNING)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    # Other libraries' warnings (TensorFlow's above all) are for the log.
+    handler.addFilter(logging.Filter("fedcli"))
+    logging.captureWarnings(True)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Logs everything to a file too, tracebacks included.
+
+    Raises:
+        RunDirectoryError: The file cannot be made.
+    """
+    with storage_errors(path):
+        handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    # A full disk must not end a run by its log: what matters is written elsewhere, and fails there.
+    handler.handleError = lambda record: None  # type: ignore[method-assign]
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()

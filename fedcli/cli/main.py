@@ -1,0 +1,46 @@
+"""The `fedcli` command: every command is registered here."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from fedcli import __version__
+from fedcli.cli import train
+from fedcli.cli.help import ConfigCommand
+
+app = typer.Typer(
+    name="fedcli",
+    help="Federated learning experiments on TensorFlow Federated: correct, resumable, comparable.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+#: Options that Typer does not know end up among the KEY=VALUE arguments, where they get a helpful answer.
+_WITH_OVERRIDES = {"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}
+
+app.command("train", cls=ConfigCommand, context_settings=_WITH_OVERRIDES)(train.command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"fedcli {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()

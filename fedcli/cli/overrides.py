@@ -1,0 +1,122 @@
+"""Checks the KEY=VALUE arguments before Hydra sees them, so that a typing error gets an answer, not a traceback."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import OverrideParseException
+
+from fedcli.config.groups import groups, keys_of_group
+from fedcli.config.location import choices
+from fedcli.config.suggest import did_you_mean
+from fedcli.errors import ConfigError, UsageError
+
+#: Keys under which Hydra keeps its own config.
+_HYDRA = ("hydra.", "hydra/")
+
+
+def checked_overrides(
+    arguments: Sequence[str], schema: type[Any], *, sweep: bool, config_dirs: Sequence[Path] = ()
+) -> list[str]:
+    """Checks arguments and puts them in the form that Hydra takes.
+
+    Args:
+        arguments: What was typed after the command and its flags.
+        schema: The dataclass of the command's config.
+        sweep: Whether a key may have several values, separated by commas.
+        config_dirs: Further folders with YAML files.
+
+    Raises:
+        UsageError: An argument is not KEY=VALUE.
+        ConfigError: A key or a choice does not exist.
+    """
+    _refuse_flags(arguments)
+    available = choices(config_dirs)
+    result = []
+    for argument in arguments:
+        if "=" not in argument and not argument.startswith("~"):
+            raise UsageError(f"{argument}: not KEY=VALUE", _guess_key(argument, available))
+        try:
+            override = OverridesParser.create().parse_override(argument)
+        except OverrideParseException as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(
+                f"{argument}: {reason}", "quote a value with special characters: 'key=\"a value\"'"
+            ) from None
+        result.append(_checked(override, schema, available, sweep))
+    return result
+
+
+def _checked(override: Override, schema: type[Any], available: dict[str, list[str]], sweep: bool) -> str:
+    key = override.key_or_group
+    line = override.input_line or ""
+    if key.startswith(_HYDRA):
+        return line
+    if override.is_sweep_override() and not sweep:
+        raise UsageError(
+            f"{line}: several values",
+            "add -m to run one job for each value, or quote the value to keep it whole",
+        )
+    if key in available:
+        values = override.sweep_string_iterator() if override.is_sweep_override() else [str(override.value())]
+        for value in values:
+            if not override.is_delete() and value not in (*available[key], "null"):
+                raise ConfigError(f"{key}={value}: no such {key}", did_you_mean(value, available[key]))
+        return line if override.is_delete() else line.lstrip("+")
+    group, _, rest = key.partition(".")
+    fields = {field.name for field in dataclasses.fields(schema)}
+    if group not in fields:
+        raise ConfigError(f"{key}: no such key", did_you_mean(key, {*_all_keys(schema), *available}, "keys"))
+    if rest:
+        known = _keys_under(group, schema)
+        if rest.split(".")[0].split("[")[0] not in known:
+            raise ConfigError(f"{key}: no such key", did_you_mean(rest, known, f"keys of {group}"))
+    if override.is_delete():
+        return line
+    # Forced, because another choice of the group may have the key: whether the chosen one has is checked later.
+    return f"++{line.lstrip('+')}" if rest else line.lstrip("+")
+
+
+def _keys_under(group: str, schema: type[Any]) -> list[str]:
+    if group in groups():
+        return list(keys_of_group(group))
+    hint = get_type_hints(schema)[group]
+    return [field.name for field in dataclasses.fields(hint)] if dataclasses.is_dataclass(hint) else []
+
+
+def _all_keys(schema: type[Any]) -> list[str]:
+    """Lists every key that can be set; a group's keys with their group."""
+    keys: list[str] = []
+    for field in dataclasses.fields(schema):
+        under = _keys_under(field.name, schema)
+        keys.extend(f"{field.name}.{key}" for key in under if key != "name")
+        if not under:
+            keys.append(field.name)
+    return keys
+
+
+def _refuse_flags(arguments: Sequence[str]) -> None:
+    for position, argument in enumerate(arguments):
+        if not argument.startswith("-"):
+            continue
+        name, _, value = argument.lstrip("-").partition("=")
+        following = arguments[position + 1] if position + 1 < len(arguments) else ""
+        if not value and following and "=" not in following and not following.startswith("-"):
+            value = following
+        key = name.replace("-", "_")
+        raise UsageError(
+            f"{argument}: no such option",
+            f"config keys are written KEY=VALUE: {key}={value or 'VALUE'}; --help lists the options",
+        )
+
+
+def _guess_key(word: str, available: dict[str, list[str]]) -> str:
+    groups_with = [group for group, names in available.items() if word in names]
+    if groups_with:
+        return f"did you mean {groups_with[0]}={word}?"
+    return f"did you mean {word}=VALUE? --help lists the keys"

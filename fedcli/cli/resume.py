@@ -1,0 +1,107 @@
+"""Finds the run to resume, and makes sure that it goes on with the config that it began with."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from fedcli.config.flat import flat
+from fedcli.config.schema import TrainConfig
+from fedcli.config.typed import typed
+from fedcli.errors import ConfigError, RunDirectoryError
+from fedcli.runs.directory import RunDirectory, find_runs
+from fedcli.runs.record import RunRecord, read_record
+
+#: Keys that a resumed run may change: they do not touch what was measured before.
+CHANGEABLE = {
+    "rounds",
+    "output_dir",
+    "eval.every",
+    "checkpoint.every",
+    "checkpoint.keep",
+    "dataset.origin",
+    "dataset.cache_dir",
+    "runtime.threads",
+    "runtime.start_timeout",
+}
+
+
+def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
+    """Returns the run at a path.
+
+    Raises:
+        RunDirectoryError: There is no run, or another command made it.
+    """
+    run = RunDirectory(Path(path))
+    if not run.is_recorded or not run.config_yaml.is_file():
+        below = [str(found) for found in find_runs([path])] if Path(path).is_dir() else []
+        raise RunDirectoryError(
+            f"{path}: no run to resume",
+            f"runs below it: {', '.join(below[-3:])}" if below else "give a run's folder, or --resume auto",
+        )
+    record = read_record(run.run_json)
+    if record.command != command:
+        raise RunDirectoryError(
+            f"{path} was made by fedcli {record.command}",
+            f"go on with: fedcli {record.command} --resume {path}",
+        )
+    return run, record
+
+
+def latest_resumable(config: TrainConfig, command: str) -> tuple[RunDirectory, RunRecord] | None:
+    """Returns the newest unfinished run of the same config, None if there is none."""
+    if not Path(config.output_dir).is_dir():
+        return None
+    for run in reversed(find_runs([config.output_dir])):
+        try:
+            record = read_record(run.run_json)
+            saved = saved_config(run)
+        except (RunDirectoryError, ConfigError):
+            continue
+        unfinished = record.status != "completed" or saved.rounds < config.rounds
+        if record.command == command and unfinished and not record.is_alive() and not changes(saved, config):
+            return run, record
+    return None
+
+
+def saved_config(run: RunDirectory) -> TrainConfig:
+    """Reads the config that a run was made with.
+
+    Raises:
+        RunDirectoryError: The file cannot be read.
+    """
+    try:
+        plain = OmegaConf.to_container(OmegaConf.load(run.config_yaml))
+    except Exception as error:
+        raise RunDirectoryError(
+            f"{run.config_yaml}: {' '.join(str(error).split())[:200]}", "the file is damaged; start a new run"
+        ) from None
+    if not isinstance(plain, dict):
+        raise RunDirectoryError(f"{run.config_yaml}: not a config", "the file is damaged; start a new run")
+    return typed({str(key): value for key, value in plain.items()}, TrainConfig)
+
+
+def changes(before: TrainConfig, now: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """Returns the keys, with both values, in which two configs differ and which a resumed run may not change."""
+    old, new = (flat(dataclasses.asdict(config)) for config in (before, now))
+    return {
+        key: (old.get(key), new.get(key))
+        for key in (*old, *(key for key in new if key not in old))
+        if key not in CHANGEABLE and old.get(key) != new.get(key)
+    }
+
+
+def refuse_changes(run: RunDirectory, before: TrainConfig, now: TrainConfig) -> None:
+    """Refuses to resume a run with another config.
+
+    Raises:
+        ConfigError: A key has changed that a resumed run may not change.
+    """
+    for key, (old, new) in changes(before, now).items():
+        raise ConfigError(
+            f"{key}={new}: {run} was made with {key}={old}",
+            f"a resumed run may change {', '.join(sorted(CHANGEABLE))}; start a new run for another {key}",
+        )

@@ -1,0 +1,1 @@
+"""The typed config: what its keys mean, which choices there are, and how it is checked."""

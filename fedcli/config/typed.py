@@ -1,0 +1,126 @@
+"""Turns a composed config into its typed form, or says which key is wrong and what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fedcli.config.groups import groups, keys_of_group
+from fedcli.config.suggest import did_you_mean
+from fedcli.errors import ConfigError
+from fedcli.registry import Component
+
+T = TypeVar("T")
+
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list"}
+
+
+def typed(config: Mapping[str, Any], schema: type[T], *, foreign_keys: bool = False) -> T:
+    """Builds the typed config.
+
+    Args:
+        config: The composed config, resolved: plain dictionaries, lists and values.
+        schema: The dataclass of the whole, for example `TrainConfig`.
+        foreign_keys: Whether a key that only other choices of its group have is left out instead of refused. A
+            sweep over the choices of a group can then also set a key that just one of them has.
+
+    Raises:
+        ConfigError: A key is unknown, or a value has the wrong type or makes no sense.
+    """
+    values: dict[str, Any] = {}
+    fields = {field.name for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    plain: dict[str, Any] = {}
+    for key, value in config.items():
+        if key in groups() and key in fields:
+            values[key] = _component(key, value, foreign_keys)
+        elif key in fields:
+            plain[key] = value
+        else:
+            raise ConfigError(f"{key}: no such key", did_you_mean(key, fields, "keys"))
+    hints = get_type_hints(schema)
+    for key, value in plain.items():
+        hint = hints[key]
+        if dataclasses.is_dataclass(hint):
+            values[key] = _structured(hint, key, value)
+        else:
+            holder = dataclasses.make_dataclass("Value", [(key, hint)])
+            values[key] = getattr(_structured(holder, "", {key: value}), key)
+    missing = [
+        field.name
+        for field in dataclasses.fields(schema)  # type: ignore[arg-type]
+        if field.name not in values
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{missing[0]}: not given", f"give {missing[0]}=VALUE")
+    return schema(**values)
+
+
+def _component(group: str, value: Any, foreign_keys: bool) -> Component:
+    registry = groups()[group]
+    if not isinstance(value, Mapping) or "name" not in value:
+        raise ConfigError(
+            f"{group}={value}: the group holds no name",
+            did_you_mean(str(value), registry.components),
+        )
+    component = registry[str(value["name"])]
+    own = {field.name for field in dataclasses.fields(component)}
+    settings = dict(value)
+    for key in value:
+        if key in own:
+            continue
+        others = keys_of_group(group).get(key)
+        if others is None:
+            raise ConfigError(f"{group}.{key}: no such key", did_you_mean(key, own, f"keys of {group}"))
+        if not foreign_keys:
+            raise ConfigError(
+                f"{group}.{key}: not a key of {group}={value['name']}",
+                f"it belongs to {group}={'|'.join(others)}; keys of {value['name']}: {', '.join(sorted(own))}",
+            )
+        del settings[key]
+    result = _structured(component, group, settings)
+    for field, requirement in result.problems():
+        raise ConfigError(f"{group}.{field}={_shown(getattr(result, field))}: {requirement}", _set(group, field))
+    return result
+
+
+def _structured(cls: type[T], prefix: str, value: Any) -> T:
+    """Checks the keys and types of one dataclass by OmegaConf."""
+    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{prefix}={_shown(value)}: not a group of keys", f"keys: {', '.join(sorted(fields))}")
+    for key in value:
+        if key not in fields:
+            raise ConfigError(f"{prefix}.{key}: no such key", did_you_mean(key, fields, f"keys of {prefix}"))
+    result = OmegaConf.structured(cls)
+    hints = get_type_hints(cls)
+    for key, item in value.items():
+        try:
+            result = OmegaConf.merge(result, {key: item})
+        except OmegaConfBaseException:
+            full = f"{prefix}.{key}" if prefix else key
+            raise ConfigError(f"{full}={_shown(item)}: must be {_type_name(hints[key])}", _set(prefix, key)) from None
+    return OmegaConf.to_object(result)  # type: ignore[return-value]
+
+
+def _type_name(hint: Any) -> str:
+    if hint in _TYPE_NAMES:
+        return _TYPE_NAMES[hint]
+    origin = getattr(hint, "__origin__", None)
+    if origin is list:
+        return "a list"
+    options = [_type_name(arg) if arg is not type(None) else "null" for arg in get_args(hint)]
+    return " or ".join(options) or str(hint)
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _set(prefix: str, key: str) -> str:
+    return f"set it with {prefix + '.' if prefix else ''}{key}=VALUE; --cfg job shows the whole config"

@@ -1,0 +1,37 @@
+"""Adagrad: Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fedcli.optimizers import optimizers
+from fedcli.optimizers.base import OptimizerConfig
+
+if TYPE_CHECKING:
+    import tensorflow_federated as tff
+
+
+@optimizers.register("adagrad")
+@dataclass(frozen=True)
+class Adagrad(OptimizerConfig):
+    """Adagrad. On the server this is FedAdagrad (Reddi et al. 2021, https://arxiv.org/abs/2003.00295).
+
+    Attributes:
+        initial_preconditioner_value: Start of the sum of squared gradients.
+        epsilon: Added to the denominator.
+    """
+
+    name: str = "adagrad"
+    initial_preconditioner_value: float = 0.1
+    epsilon: float = 1e-7
+
+    def build(self) -> tff.learning.optimizers.Optimizer:
+        """Builds TFF's optimizer."""
+        import tensorflow_federated as tff
+
+        return tff.learning.optimizers.build_adagrad(
+            learning_rate=self.learning_rate,
+            initial_preconditioner_value=self.initial_preconditioner_value,
+            epsilon=self.epsilon,
+        )

@@ -1,0 +1,43 @@
+"""AdamW: Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fedcli.optimizers import optimizers
+from fedcli.optimizers.base import OptimizerConfig
+
+if TYPE_CHECKING:
+    import tensorflow_federated as tff
+
+
+@optimizers.register("adamw")
+@dataclass(frozen=True)
+class AdamW(OptimizerConfig):
+    """Adam with weight decay apart from the gradient.
+
+    Attributes:
+        beta_1: Decay of the mean of gradients.
+        beta_2: Decay of the mean of squared gradients.
+        epsilon: Added to the denominator.
+        weight_decay: Share of a weight that a step of size 1 takes off.
+    """
+
+    name: str = "adamw"
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    weight_decay: float = 0.004
+
+    def build(self) -> tff.learning.optimizers.Optimizer:
+        """Builds TFF's optimizer."""
+        import tensorflow_federated as tff
+
+        return tff.learning.optimizers.build_adamw(
+            learning_rate=self.learning_rate,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            weight_decay=self.weight_decay,
+        )

@@ -1,0 +1,37 @@
+"""RMSprop: Tieleman & Hinton 2012, "Lecture 6.5: RMSProp", Coursera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fedcli.optimizers import optimizers
+from fedcli.optimizers.base import OptimizerConfig
+
+if TYPE_CHECKING:
+    import tensorflow_federated as tff
+
+
+@optimizers.register("rmsprop")
+@dataclass(frozen=True)
+class RMSprop(OptimizerConfig):
+    """RMSprop.
+
+    Attributes:
+        decay: Decay of the mean of squared gradients.
+        epsilon: Added to the denominator.
+    """
+
+    name: str = "rmsprop"
+    decay: float = 0.9
+    epsilon: float = 1e-7
+
+    def build(self) -> tff.learning.optimizers.Optimizer:
+        """Builds TFF's optimizer."""
+        import tensorflow_federated as tff
+
+        return tff.learning.optimizers.build_rmsprop(
+            learning_rate=self.learning_rate,
+            decay=self.decay,
+            epsilon=self.epsilon,
+        )

@@ -1,0 +1,35 @@
+"""SGD: Polyak 1964, "Some methods of speeding up the convergence of iteration methods"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fedcli.optimizers import optimizers
+from fedcli.optimizers.base import OptimizerConfig
+
+if TYPE_CHECKING:
+    import tensorflow_federated as tff
+
+
+@optimizers.register("sgd")
+@dataclass(frozen=True)
+class SGD(OptimizerConfig):
+    """Stochastic gradient descent, with momentum where asked.
+
+    Attributes:
+        momentum: Decay of the velocity; 0 for plain SGD.
+    """
+
+    name: str = "sgd"
+    momentum: float = 0.0
+
+    def build(self) -> tff.learning.optimizers.Optimizer:
+        """Builds TFF's optimizer."""
+        import tensorflow_federated as tff
+
+        return tff.learning.optimizers.build_sgdm(
+            learning_rate=self.learning_rate,
+            # None, not 0: TFF then keeps no velocity in the state.
+            momentum=self.momentum or None,
+        )

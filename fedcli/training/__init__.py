@@ -1,0 +1,1 @@
+"""The experiment: the round loop, evaluation and checkpoints. Knows nothing of the command line."""

@@ -1,0 +1,123 @@
+"""Writes what a run measures: metrics.csv, TensorBoard and checkpoints, and takes them up again on resume."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fedcli.config.flat import flat
+from fedcli.config.schema import TrainConfig
+from fedcli.errors import RunDirectoryError
+from fedcli.runs.checkpoints import CheckpointStore
+from fedcli.runs.directory import RunDirectory
+from fedcli.runs.events import EventWriter, truncate_events
+from fedcli.runs.metrics import MetricsWriter, Row, truncate_metrics
+from fedcli.runtime.base import State
+from fedcli.runtime.compiled import CompiledRound
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        round: Rounds done.
+        state: The server's state.
+        broadcasted_bits: Bits sent to clients so far.
+        aggregated_bits: Bits sent by clients so far.
+    """
+
+    round: int
+    state: State
+    broadcasted_bits: int = 0
+    aggregated_bits: int = 0
+
+
+def load_progress(run: RunDirectory, keep: int, compiled: CompiledRound) -> Progress | None:
+    """Reads the newest checkpoint of a run that is whole; None if the run saved none yet.
+
+    Raises:
+        RunDirectoryError: All checkpoints are damaged, or they belong to another computation.
+    """
+    checkpoint = CheckpointStore(run.checkpoints, keep).latest()
+    if checkpoint is None:
+        return None
+    expected = [(leaf.path, leaf.dtype) for leaf in compiled.state]
+    found = [(name, tensor.dtype) for name, tensor in checkpoint.tensors]
+    if expected != found:
+        raise RunDirectoryError(
+            f"{run.checkpoints}: the checkpoint of round {checkpoint.round} is of another model or algorithm",
+            "resume with the versions in run.json, or start a new run",
+        )
+    return Progress(
+        checkpoint.round,
+        [tensor for _, tensor in checkpoint.tensors],
+        checkpoint.meta["broadcasted_bits"],
+        checkpoint.meta["aggregated_bits"],
+    )
+
+
+class Recorder:
+    """Writes the files of one run that grow with it.
+
+    Args:
+        run: The run directory.
+        config: The config, for TensorBoard's HParams tab and the checkpoints kept.
+        compiled: The computation, whose state is saved.
+        extra: Names of measurements beside the common columns.
+        resumed_after: The round after which the run goes on; None for a new run.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        config: TrainConfig,
+        compiled: CompiledRound,
+        extra: Sequence[str],
+        resumed_after: int | None,
+    ) -> None:
+        if resumed_after is not None:
+            truncate_metrics(run.metrics_csv, resumed_after)
+            truncate_events(run.events, resumed_after)
+        self._names = [leaf.path for leaf in compiled.state]
+        self._checkpoints = CheckpointStore(run.checkpoints, config.checkpoint.keep)
+        self._metrics = MetricsWriter(run.metrics_csv, extra)
+        self._events = EventWriter(run.events, resumed_after)
+        self._events.hparams(flat(dataclasses.asdict(config)))
+        self._events.flush()
+
+    def row(self, row: Row) -> None:
+        """Writes the metrics of a round."""
+        self._metrics.append(row)
+        round = int(row["round"] or 0)
+        self._events.scalars(round, {name: value for name, value in row.items() if name != "round"})
+        self._events.flush()
+
+    def image(self, round: int, name: str, image: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+        """Shows a picture in TensorBoard."""
+        self._events.image(round, name, image)
+        self._events.flush()
+
+    def checkpoint(self, progress: Progress) -> None:
+        """Saves the server's state."""
+        self._checkpoints.save(
+            progress.round,
+            list(zip(self._names, (np.asarray(tensor) for tensor in progress.state), strict=True)),
+            {
+                "broadcasted_bits": progress.broadcasted_bits,
+                "aggregated_bits": progress.aggregated_bits,
+            },
+        )
+
+    def close(self, status: str) -> None:
+        """Closes the files.
+
+        Args:
+            status: `completed`, `interrupted` or `failed`.
+        """
+        self._metrics.close()
+        self._events.close(status)

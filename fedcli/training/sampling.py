@@ -1,0 +1,70 @@
+"""Every random choice of a run, each a function of the run's seed and of what is chosen.
+
+Nothing is drawn from a stream that advances, so a resumed run chooses as an unbroken one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def seed_words(seed: int, *purpose: int | str) -> tuple[int, int]:
+    """Derives two 64-bit numbers from the run's seed and a purpose, for example ("round", 3, "writer_07")."""
+    text = repr((seed, *purpose)).encode()
+    digest = hashlib.sha256(text).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little")
+
+
+def generator(seed: int, *purpose: int | str) -> np.random.Generator:
+    """Returns NumPy's generator (PCG64) for one purpose."""
+    return np.random.default_rng(seed_words(seed, *purpose))
+
+
+def sample_clients(client_ids: Sequence[str], count: int, seed: int, round: int) -> list[str]:
+    """Samples a round's clients, uniformly and without replacement.
+
+    Args:
+        client_ids: Every client.
+        count: How many to sample.
+        seed: The run's seed.
+        round: The round, from 1.
+    """
+    chosen = generator(seed, "clients", round).choice(len(client_ids), size=count, replace=False)
+    return [client_ids[i] for i in chosen]
+
+
+def example_order(
+    num_examples: int,
+    rng: np.random.Generator,
+    *,
+    epochs: int,
+    batch_size: int,
+    max_batches: int | None,
+    drop_remainder: bool,
+) -> NDArray[np.int64]:
+    """Returns the order in which a client trains on its examples.
+
+    Each epoch is shuffled by itself; batches run on across epochs, as in the studies (shuffle, repeat, batch).
+
+    Args:
+        num_examples: Examples that the client has.
+        rng: The generator of this client in this round.
+        epochs: Passes over the examples.
+        batch_size: Examples a batch.
+        max_batches: At most so many batches, None for no limit.
+        drop_remainder: Whether a last batch that is not full is left out.
+
+    Returns:
+        Indices of examples, [at most epochs * num_examples].
+    """
+    passes = [rng.permutation(num_examples) for _ in range(epochs)]
+    order = np.concatenate(passes).astype(np.int64)
+    if drop_remainder:
+        order = order[: len(order) // batch_size * batch_size]
+    if max_batches is not None:
+        order = order[: max_batches * batch_size]
+    return order

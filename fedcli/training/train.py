@@ -1,0 +1,175 @@
+"""`fedcli train`: the experiment, from its config to its record."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+
+from fedcli.config.checks import check_clients_per_round
+from fedcli.config.schema import TrainConfig
+from fedcli.datasets.base import FederatedDataset
+from fedcli.errors import DivergedError, Interrupted
+from fedcli.runs.directory import RunDirectory
+from fedcli.runs.metrics import Row, read_metrics
+from fedcli.runs.result import summarise, write_result
+from fedcli.runtime.base import ClientWork
+from fedcli.training.interrupts import StopRequest, stop_after_round
+from fedcli.training.observer import Observer
+from fedcli.training.sampling import example_order, generator, sample_clients, seed_words
+
+_log = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig, run: RunDirectory, observer: Observer) -> dict[str, Any]:
+    """Trains a model and records the run, from its newest checkpoint if there is one.
+
+    Args:
+        config: What to do.
+        run: Where to record it. The folder exists.
+        observer: Watches.
+
+    Returns:
+        What result.json says.
+
+    Raises:
+        FedcliError: Anything that ends the run before its last round; what it has done is recorded.
+    """
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_after_round(observer.stopping))
+        runtime = stack.enter_context(config.runtime.start(run.run_log))
+        observer.preparing("importing TensorFlow and loading data")
+        dataset = stack.enter_context(_loading(config))
+        from fedcli.training.setup import Experiment  # imports TensorFlow and TFF
+
+        observer.preparing("compiling the round")
+        experiment = stack.enter_context(Experiment.build(config, dataset(), runtime))
+        progress = experiment.restore(run)
+        recorder = stack.enter_context(experiment.recording(run, progress))
+
+        if progress is None:
+            progress = experiment.initial_progress()
+            row: Row = {"round": 0, **experiment.evaluate(progress.state), **_bits_before_training()}
+            recorder.row(row)
+            recorder.checkpoint(progress)
+            observer.started(0, config.rounds)
+            observer.row(row)
+        else:
+            _log.info("resumed after round %d", progress.round)
+            observer.started(progress.round, config.rounds)
+
+        for round in range(progress.round + 1, config.rounds + 1):
+            _stop_if_asked(stop, progress.round, run)
+            clients = sample_clients(experiment.dataset.client_ids, config.clients_per_round, config.seed, round)
+            started = time.perf_counter()
+            result = experiment.runtime.run_round(
+                progress.state,
+                [_client_work(config, experiment.dataset, round, client) for client in clients],
+                seed_words(config.seed, "server", round),
+            )
+            seconds = time.perf_counter() - started
+            bits = experiment.bits(len(clients))
+            progress = replace(
+                progress,
+                round=round,
+                state=result.state,
+                broadcasted_bits=progress.broadcasted_bits + bits.broadcasted_bits,
+                aggregated_bits=progress.aggregated_bits + bits.aggregated_bits,
+            )
+            row = {
+                "round": round,
+                **experiment.train_metrics(result.metrics),
+                **(experiment.evaluate(progress.state) if _is_evaluated(config, round) else {}),
+                "broadcasted_bits": progress.broadcasted_bits,
+                "aggregated_bits": progress.aggregated_bits,
+                "broadcasted_bits_round": bits.broadcasted_bits,
+                "aggregated_bits_round": bits.aggregated_bits,
+                "seconds": seconds,
+            }
+            recorder.row(row)
+            observer.row(row)
+            _refuse_divergence(config, row)
+            if round % config.checkpoint.every == 0 or round == config.rounds or stop:
+                recorder.checkpoint(progress)
+
+        experiment.save_model(run, progress.state)
+    summary = summarise(read_metrics(run.metrics_csv))
+    write_result(run.result_json, summary)
+    return summary
+
+
+@contextmanager
+def _loading(config: TrainConfig) -> Iterator[Any]:
+    """Loads the data set in another thread, while this one imports TensorFlow.
+
+    Yields:
+        A function that waits for the data set.
+    """
+    with ThreadPoolExecutor(1, "fedcli-data") as pool:
+        future = pool.submit(config.dataset.load)
+
+        def loaded() -> FederatedDataset:
+            dataset = future.result()
+            check_clients_per_round(config, len(dataset.client_ids))
+            return dataset
+
+        try:
+            yield loaded
+        finally:
+            if future.exception() is None:
+                future.result().close()
+
+
+def _client_work(config: TrainConfig, dataset: FederatedDataset, round: int, client: str) -> ClientWork:
+    settings = config.dataset
+    return ClientWork(
+        load=lambda: dataset.client(client),
+        order=lambda num_examples: example_order(
+            num_examples,
+            generator(config.seed, "examples", round, client),
+            epochs=settings.client_epochs,
+            batch_size=settings.batch_size,
+            max_batches=settings.max_batches_per_client,
+            drop_remainder=settings.drop_remainder,
+        ),
+        batch_size=settings.batch_size,
+        seed=seed_words(config.seed, "client", round, client),
+    )
+
+
+def _is_evaluated(config: TrainConfig, round: int) -> bool:
+    return round % config.eval.every == 0 or round == config.rounds
+
+
+def _bits_before_training() -> Row:
+    names = ("broadcasted_bits", "aggregated_bits", "broadcasted_bits_round", "aggregated_bits_round")
+    return dict.fromkeys(names, 0)
+
+
+def _stop_if_asked(stop: StopRequest, round: int, run: RunDirectory) -> None:
+    if stop:
+        raise Interrupted(
+            f"stopped by {stop.signal_name} after round {round}; it is saved",
+            f"go on with: fedcli train --resume {run}",
+        )
+
+
+def _refuse_divergence(config: TrainConfig, row: Mapping[str, Any]) -> None:
+    for name in ("train/loss", "eval/loss"):
+        value = row.get(name)
+        if value is not None and not math.isfinite(value):
+            raise DivergedError(
+                f"{name} is {value} in round {row['round']}: training has diverged",
+                f"lower client_optimizer.learning_rate (now {config.client_optimizer.learning_rate:g}) "
+                f"or server_optimizer.learning_rate (now {config.server_optimizer.learning_rate:g})",
+            )
+    if row.get("finalizer/update_non_finite"):
+        raise DivergedError(
+            f"the update of round {row['round']} holds numbers that are not finite: training has diverged",
+            f"lower client_optimizer.learning_rate (now {config.client_optimizer.learning_rate:g})",
+        )

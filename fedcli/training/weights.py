@@ -1,0 +1,65 @@
+"""The model's weights: the first ones, and their way from the server's state to a Keras file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from fedcli.datasets.base import DataSpec
+from fedcli.models.base import ModelConfig
+from fedcli.runs.atomic import atomic_path
+from fedcli.runtime.base import State
+from fedcli.runtime.compiled import CompiledRound
+
+Weights = list[NDArray[np.generic]]
+
+
+def initial_weights(model: ModelConfig, spec: DataSpec, seed: int) -> Weights:
+    """Initialises a model.
+
+    Returns:
+        Its trainable weights, then its other weights.
+    """
+    tf.keras.utils.set_random_seed(seed % 2**32)
+    keras_model = model.build(spec)
+    return [np.asarray(w) for w in (*keras_model.trainable_weights, *keras_model.non_trainable_weights)]
+
+
+def with_weights(state: State, compiled: CompiledRound, weights: Weights) -> State:
+    """Returns a server's state with other model weights.
+
+    Args:
+        state: The server's state.
+        compiled: The computation whose state it is.
+        weights: Trainable weights, then other weights.
+    """
+    trainable, other = compiled.model_weights()
+    new = list(state)
+    for index, weight in zip([*trainable, *other], weights, strict=True):
+        if new[index].shape != weight.shape:
+            raise ValueError(f"{compiled.state[index].path}: {new[index].shape} against {weight.shape}")
+        new[index] = weight
+    return new
+
+
+def weights_of(state: State, compiled: CompiledRound) -> Weights:
+    """Returns the model's weights in a server's state: trainable ones, then others."""
+    trainable, other = compiled.model_weights()
+    return [state[index] for index in [*trainable, *other]]
+
+
+def save_keras(path: Path, model: ModelConfig, spec: DataSpec, weights: Weights) -> None:
+    """Writes the model as a Keras file that plain `tf.keras.models.load_model` opens.
+
+    Raises:
+        RunDirectoryError: The file cannot be written.
+    """
+    keras_model = model.build(spec)
+    variables = [*keras_model.trainable_weights, *keras_model.non_trainable_weights]
+    for variable, weight in zip(variables, weights, strict=True):
+        variable.assign(weight)
+    with atomic_path(path) as partial:
+        keras_model.save(partial)
