@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,12 @@ class Output:
         if self.verbosity >= 0:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """Writes a path as short as it works from the current folder."""
+    relative = os.path.relpath(path)
+    return os.fspath(path) if relative.startswith("..") else relative
 
 
 #: How this process's command talks; set once by the command.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,9 +20,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fedcli.config.location import config_folder
 from fedcli.config.typed import typed
-from fedcli.errors import ConfigError
+from fedcli.errors import ConfigError, FedcliError, Interrupted
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,33 +59,63 @@ def compose(request: HydraRequest, schema: type[T]) -> T:
         return to_typed(config, schema)
 
 
-def run(request: HydraRequest, job: Callable[[DictConfig], Any]) -> Any:
+def run(request: HydraRequest, job: Callable[[DictConfig], Any]) -> None:
     """Runs a job, or all jobs of a sweep, each in its folder.
+
+    A job that fails does not stop the others of its sweep; one that is interrupted does.
 
     Args:
         request: What is to be run.
-        job: Called with each composed config. A function of a module, so that a launcher can send it elsewhere.
+        job: Called with each composed config.
 
     Raises:
         ConfigError: The config is wrong.
+        FedcliError: Jobs of a sweep failed.
+        Exception: What the only job raised.
     """
     _register_resolvers(request.run_id)
     flags = ["--multirun"] if request.sweep else []
     if request.show:
         flags += ["--cfg", request.show]
-    arguments = [f"hydra.job.name={request.config_name}", *_search_path(request), *request.overrides]
+    errors: list[Exception] = []
+
+    # Hydra would report a job's error in its own words, and stop the sweep: so it hears of none.
+    def quiet_job(config: DictConfig) -> Any:
+        if errors and isinstance(errors[-1], Interrupted):
+            return None
+        try:
+            return job(config)
+        except Exception as error:
+            errors.append(error)
+            if request.sweep:
+                _log.error("job %s: %s", " ".join(HydraConfig.get().overrides.task), error)
+            return None
+
     before = sys.argv
-    sys.argv = ["fedcli", *flags, *arguments]
+    sys.argv = [
+        "fedcli",
+        *flags,
+        f"hydra.job.name={request.config_name}",
+        *_search_path(request),
+        *request.overrides,
+    ]
     # Hydra would print tracebacks and exit; fedcli shows errors itself.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with config_errors():
-            return hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=request.config_name)(
-                job
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=request.config_name)(
+                quiet_job
             )()
     finally:
         sys.argv = before
         GlobalHydra.instance().clear()
+    if errors and request.sweep and not isinstance(errors[-1], Interrupted):
+        raise FedcliError(
+            f"{len(errors)} of the sweep's jobs failed; the first: {errors[0]}",
+            "each job's run.log says more",
+        ) from errors[0]
+    if errors:
+        raise errors[-1]
 
 
 def to_typed(config: DictConfig, schema: type[T], *, sweep: bool = False) -> T:

@@ -16,13 +16,20 @@ def log_to_stderr() -> None:
     """Shows fedcli's warnings on stderr, with -v all that fedcli logs."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.INFO if output.verbosity > 0 else logging.WARNING)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_WithoutTraceback())
     # Other libraries' warnings (TensorFlow's above all) are for the log.
     handler.addFilter(logging.Filter("fedcli"))
     logging.captureWarnings(True)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
+
+
+class _WithoutTraceback(logging.Formatter):
+    """Leaves tracebacks to run.log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage()
 
 
 @contextmanager

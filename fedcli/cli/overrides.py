@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 
 from fedcli.config.groups import groups, keys_of_group
 from fedcli.config.location import choices
@@ -43,7 +43,7 @@ def checked_overrides(
             raise UsageError(f"{argument}: not KEY=VALUE", _guess_key(argument, available))
         try:
             override = OverridesParser.create().parse_override(argument)
-        except OverrideParseException as error:
+        except HydraException as error:
             reason = str(error).splitlines()[0]
             raise UsageError(
                 f"{argument}: {reason}", "quote a value with special characters: 'key=\"a value\"'"
@@ -57,17 +57,19 @@ def _checked(override: Override, schema: type[Any], available: dict[str, list[st
     line = override.input_line or ""
     if key.startswith(_HYDRA):
         return line
+    if override.is_delete():
+        raise UsageError(f"{line}: a key cannot be removed", f"set it: {key}=VALUE")
     if override.is_sweep_override() and not sweep:
         raise UsageError(
             f"{line}: several values",
             "add -m to run one job for each value, or quote the value to keep it whole",
         )
     if key in available:
-        values = override.sweep_string_iterator() if override.is_sweep_override() else [str(override.value())]
+        values = override.sweep_string_iterator() if override.is_sweep_override() else [line.partition("=")[2]]
         for value in values:
-            if not override.is_delete() and value not in (*available[key], "null"):
+            if value not in available[key]:
                 raise ConfigError(f"{key}={value}: no such {key}", did_you_mean(value, available[key]))
-        return line if override.is_delete() else line.lstrip("+")
+        return line.lstrip("+")
     group, _, rest = key.partition(".")
     fields = {field.name for field in dataclasses.fields(schema)}
     if group not in fields:
@@ -76,8 +78,6 @@ def _checked(override: Override, schema: type[Any], available: dict[str, list[st
         known = _keys_under(group, schema)
         if rest.split(".")[0].split("[")[0] not in known:
             raise ConfigError(f"{key}: no such key", did_you_mean(rest, known, f"keys of {group}"))
-    if override.is_delete():
-        return line
     # Forced, because another choice of the group may have the key: whether the chosen one has is checked later.
     return f"++{line.lstrip('+')}" if rest else line.lstrip("+")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedcli.cli.console import Output, output
+from fedcli.cli.console import Output, output, shown_path
 from fedcli.cli.errors import shown_errors
 from fedcli.runs.directory import RunDirectory
 
@@ -194,4 +194,4 @@ def _report(config: TrainConfig, run: RunDirectory, result: dict[str, Any]) -> N
         + (f" (best {best['value']:.4f} after round {best['round']})" if best else "")
         + f", {mebibits(result['broadcasted_bits'])} down, {mebibits(result['aggregated_bits'])} up"
     )
-    output.say(f"run:    {run}\ncurves: tensorboard --logdir {run.events}")
+    output.say(f"run:    {shown_path(run.path)}\ncurves: tensorboard --logdir {shown_path(run.events)}")

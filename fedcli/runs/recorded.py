@@ -50,7 +50,7 @@ def recorded(
             raise
         except BaseException as raised:
             error = raised
-            _log.exception("the run failed")
+            _log.info("the run failed", exc_info=True)
             raise
         finally:
             record.finish(status, error)

@@ -15,7 +15,7 @@ from fedcli.datasets.base import Examples
 from fedcli.registry import Component
 
 if TYPE_CHECKING:
-    from fedcli.runtime.compiled import CompiledRound
+    from fedcli.runtime.engine.compiled import CompiledRound
 
 #: The server's state: its tensors in TFF's order, as `CompiledRound.state` names them.
 State = Sequence[NDArray[np.generic]]

@@ -23,8 +23,8 @@ from fedcli.runtime import runtimes
 from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
 
 if TYPE_CHECKING:
-    from fedcli.runtime.compiled import CompiledRound
-    from fedcli.runtime.sessions import ClientSession, ServerSession
+    from fedcli.runtime.engine.compiled import CompiledRound
+    from fedcli.runtime.engine.sessions import ClientSession, ServerSession
 
 Arrays = Sequence[NDArray[np.generic]]
 
@@ -76,7 +76,7 @@ class LocalRuntime(Runtime):
 
     def load(self, compiled: CompiledRound) -> None:
         """Takes the computation whose rounds are to be run."""
-        from fedcli.runtime.sessions import ServerSession
+        from fedcli.runtime.engine.sessions import ServerSession
 
         self._compiled = compiled
         self._server: ServerSession = ServerSession(compiled)
@@ -126,7 +126,7 @@ class LocalRuntime(Runtime):
     def _train_one(self, client: ClientWork, broadcast: Arrays) -> Arrays:
         session: ClientSession | Any = getattr(self._of_thread, "session", None)
         if session is None:
-            from fedcli.runtime.sessions import ClientSession
+            from fedcli.runtime.engine.sessions import ClientSession
 
             session = self._of_thread.session = ClientSession(self._compiled)
         return session.train(client, broadcast)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from fedcli.runtime import runtimes
 from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
-from fedcli.runtime.worker import TFFWorker
+from fedcli.runtime.engine.worker import TFFWorker
 
 if TYPE_CHECKING:
-    from fedcli.runtime.compiled import CompiledRound
+    from fedcli.runtime.engine.compiled import CompiledRound
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +61,8 @@ class TFFRuntime(Runtime):
 
     def load(self, compiled: CompiledRound) -> None:
         """Takes the computation whose rounds are to be run."""
-        from fedcli.runtime import randomness
-        from fedcli.runtime.seeded_form import seeded_next
+        from fedcli.runtime.engine import randomness
+        from fedcli.runtime.engine.seeded_form import seeded_next
 
         self._worker.wait_ready(self._start_timeout)
         self._worker.install()
@@ -94,8 +94,8 @@ class TFFRuntime(Runtime):
     def _input(self, client: ClientWork) -> Any:
         import tensorflow as tf
 
-        from fedcli.runtime import randomness
-        from fedcli.runtime.sessions import batched
+        from fedcli.runtime.engine import randomness
+        from fedcli.runtime.engine.sessions import batched
 
         examples = client.load()
         order = client.order(len(examples))

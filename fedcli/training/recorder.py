@@ -17,7 +17,7 @@ from fedcli.runs.directory import RunDirectory
 from fedcli.runs.events import EventWriter, truncate_events
 from fedcli.runs.metrics import MetricsWriter, Row, truncate_metrics
 from fedcli.runtime.base import State
-from fedcli.runtime.compiled import CompiledRound
+from fedcli.runtime.engine.compiled import CompiledRound
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from fedcli.algorithms.base import Parts
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import FederatedDataset
 from fedcli.errors import Interrupted
-from fedcli.models.learning_model import model_fn
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row
 from fedcli.runtime.base import Runtime, State
-from fedcli.runtime.communication import Communication
-from fedcli.runtime.compiled import CompiledRound, compile_round
+from fedcli.runtime.engine.communication import Communication
+from fedcli.runtime.engine.compiled import CompiledRound, compile_round
 from fedcli.runtime.local import available_cores
 from fedcli.training.evaluation import Evaluator
+from fedcli.training.learning_model import model_fn
 from fedcli.training.recorder import Progress, Recorder, load_progress
 from fedcli.training.sampling import seed_words
 from fedcli.training.weights import initial_weights, save_keras, weights_of, with_weights

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -155,7 +156,7 @@ def _stop_if_asked(stop: StopRequest, round: int, run: RunDirectory) -> None:
     if stop:
         raise Interrupted(
             f"stopped by {stop.signal_name} after round {round}; it is saved",
-            f"go on with: fedcli train --resume {run}",
+            f"go on with: fedcli train --resume {os.path.relpath(run.path)}",
         )
 
 

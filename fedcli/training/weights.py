@@ -12,7 +12,7 @@ from fedcli.datasets.base import DataSpec
 from fedcli.models.base import ModelConfig
 from fedcli.runs.atomic import atomic_path
 from fedcli.runtime.base import State
-from fedcli.runtime.compiled import CompiledRound
+from fedcli.runtime.engine.compiled import CompiledRound
 
 Weights = list[NDArray[np.generic]]
 

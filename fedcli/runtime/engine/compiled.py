@@ -16,8 +16,8 @@ import tensorflow as tf
 import tensorflow_federated as tff
 from tensorflow_federated.python.tensorflow_libs import serialization_utils
 
-from fedcli.runtime import no_worker  # noqa: F401 (takes effect when it is imported)
-from fedcli.runtime.communication import Communication, communication
+from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
+from fedcli.runtime.engine.communication import Communication, communication
 
 _FORM_PARTS = ("prepare", "work", "zero", "accumulate", "merge", "report", "update")
 #: Elements of the result of `work` that are summed securely. None of fedcli's aggregators uses them yet.

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from fedcli.errors import WorkerError
-from fedcli.runtime.worker import TFFWorker, _find_binary
+from fedcli.runtime.engine.worker import TFFWorker, _find_binary
 
 READY_SECONDS = 60
 GONE_SECONDS = 15
@@ -92,7 +92,7 @@ def start_parent(tmp_path: Path, ending: str) -> tuple[subprocess.Popen[str], li
     """Starts a Python process with a ready worker, which then runs `ending`."""
     program = f"""
 import os, signal, sys, time
-from fedcli.runtime.worker import TFFWorker
+from fedcli.runtime.engine.worker import TFFWorker
 worker = TFFWorker({str(tmp_path / "worker.log")!r}).start()
 worker.wait_ready({READY_SECONDS})
 print(*worker.pids, worker.address.removeprefix("unix:"), flush=True)
@@ -265,7 +265,7 @@ def test_a_parent_killed_while_it_starts_leaves_nothing(tmp_path: Path, delay: f
     binary.symlink_to(_find_binary())
     program = f"""
 import os, signal, time
-from fedcli.runtime.worker import TFFWorker
+from fedcli.runtime.engine.worker import TFFWorker
 worker = TFFWorker({str(tmp_path / "worker.log")!r}, binary={str(binary)!r}).start()
 print(worker.address.removeprefix("unix:"), flush=True)
 time.sleep({delay})
@@ -304,7 +304,7 @@ class TestWithoutIsolation:
             assert worker.isolated is False
             assert worker.port is not None
             socket.create_connection(("127.0.0.1", worker.port), timeout=5).close()
-        (record,) = [record for record in caplog.records if record.name == "fedcli.runtime.worker"]
+        (record,) = [record for record in caplog.records if record.name == "fedcli.runtime.engine.worker"]
         message = record.getMessage()
         assert "isolation is switched off" in message
         assert "listens on all network interfaces of this machine without authentication" in message
@@ -332,7 +332,7 @@ class TestWithoutIsolation:
         # In a user namespace that permits no further one; the refusal is the same as from a system's setting.
         program = f"""
 import logging
-from fedcli.runtime.worker import TFFWorker
+from fedcli.runtime.engine.worker import TFFWorker
 logging.basicConfig()
 with TFFWorker({str(tmp_path / "worker.log")!r}) as worker:
     worker.wait_ready({READY_SECONDS})
@@ -454,7 +454,7 @@ class TestFailures:
     def test_a_failure_that_tff_would_repeat_for_ever(self, tff: ModuleType, worker: TFFWorker) -> None:
         import grpc
 
-        from fedcli.runtime.worker_context import _NoRetry
+        from fedcli.runtime.engine.worker_context import _NoRetry
 
         class Call(grpc.RpcError):
             def code(self) -> grpc.StatusCode:

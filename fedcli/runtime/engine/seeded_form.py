@@ -10,8 +10,8 @@ from tensorflow_federated.python.core.impl.context_stack import context_stack_im
 from tensorflow_federated.python.core.impl.types import type_serialization
 from tensorflow_federated.python.tensorflow_libs import serialization_utils
 
-from fedcli.runtime import randomness
-from fedcli.runtime.compiled import CompiledRound
+from fedcli.runtime.engine import randomness
+from fedcli.runtime.engine.compiled import CompiledRound
 
 
 def seeded_next(compiled: CompiledRound) -> tff.Computation:

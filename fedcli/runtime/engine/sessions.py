@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fedcli.runtime import randomness
 from fedcli.runtime.base import ClientWork
-from fedcli.runtime.compiled import CompiledRound, Part
+from fedcli.runtime.engine import randomness
+from fedcli.runtime.engine.compiled import CompiledRound, Part
 
 Arrays = Sequence[NDArray[np.generic]]
 

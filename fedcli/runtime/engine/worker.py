@@ -198,7 +198,7 @@ class TFFWorker:
         Raises:
             WorkerError: If the worker ended or is not ready in time.
         """
-        from fedcli.runtime.worker_context import create_context
+        from fedcli.runtime.engine.worker_context import create_context
 
         deadline = time.monotonic() + timeout
         self.wait_ready(timeout)
@@ -242,7 +242,7 @@ class TFFWorker:
         except WorkerError:
             raise
         except Exception as error:
-            from fedcli.runtime.worker_context import explain
+            from fedcli.runtime.engine.worker_context import explain
 
             if failure := explain(error, self._failure):
                 raise failure from error
