@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedcli.cli.completion import complete_override
 from fedcli.cli.console import Output, output, shown_path
 from fedcli.cli.errors import shown_errors
 from fedcli.runs.directory import RunDirectory
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 def command(
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config.")
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config.", autocompletion=complete_override),
     ] = None,
     multirun: Annotated[
         bool, typer.Option("--multirun", "-m", help="Run a job for each combination of values.")
@@ -77,6 +79,7 @@ class JobContext:
 
 def _run(arguments: list[str], multirun: bool, resume: str | None, show: str | None, config_dirs: list[Path]) -> None:
     from fedcli.cli import hydra_bridge
+    from fedcli.cli.hydra_bridge import HydraRequest
     from fedcli.cli.overrides import checked_overrides
     from fedcli.cli.resume import refuse_changes, saved_config
     from fedcli.config.checks import check
@@ -87,9 +90,13 @@ def _run(arguments: list[str], multirun: bool, resume: str | None, show: str | N
         raise UsageError("--resume does not go with --multirun yet", "resume one run at a time")
     if show not in (None, "job", "hydra", "all"):
         raise UsageError(f"--cfg {show}: no such view", "choose one of: job, hydra, all")
-    overrides = checked_overrides(arguments, TrainConfig, sweep=multirun, config_dirs=config_dirs)
     run_id = RunDirectory.new_id()
-    request = hydra_bridge.HydraRequest("train", overrides, run_id, multirun, show, config_dirs)
+
+    def request_for(arguments: list[str], run_id: str, folder: list[str]) -> HydraRequest:
+        overrides = checked_overrides(arguments, TrainConfig, sweep=multirun, config_dirs=config_dirs)
+        return HydraRequest("train", [*overrides, *folder], run_id, multirun, show, config_dirs)
+
+    request = request_for(arguments, run_id, [])
     if show:
         hydra_bridge.run(request, lambda config: None)
         return
@@ -97,18 +104,14 @@ def _run(arguments: list[str], multirun: bool, resume: str | None, show: str | N
         resumed = _resumed(resume, request)
         if resumed is not None:
             run, record = resumed
-            request = dataclasses.replace(
-                request,
-                overrides=[*record.overrides, *overrides, _run_dir(run)],
-                run_id=record.id,
-            )
+            arguments = [*record.overrides, *arguments]
+            request = request_for(arguments, record.id, [_run_dir(run)])
         # Checked before Hydra makes a folder for it.
         config = hydra_bridge.compose(request, TrainConfig)
         check(config)
         if resumed is not None:
             refuse_changes(run, saved_config(run), config)
-    recorded = [argument for argument in request.overrides if not argument.startswith("hydra.run.dir=")]
-    context = JobContext(output, sys.argv, None if multirun else recorded, request.run_id)
+    context = JobContext(output, sys.argv, None if multirun else arguments, request.run_id)
 
     def job(config: DictConfig) -> Any:
         return execute(config, context)
@@ -154,6 +157,7 @@ def execute(config: DictConfig, context: JobContext) -> float | None:
     from fedcli.config.checks import check
     from fedcli.config.schema import TrainConfig
     from fedcli.runs.atomic import write_text
+    from fedcli.runs.record import write_record
     from fedcli.runs.recorded import recorded
     from fedcli.training.train import train
 
@@ -167,16 +171,21 @@ def execute(config: DictConfig, context: JobContext) -> float | None:
         logging_to(run.run_log),
         recorded(
             run,
-            id=context.run_id,
+            id=context.run_id if context.overrides is not None else RunDirectory.new_id(),
             command="train",
             argv=context.argv,
             overrides=overrides,
             seed=typed_config.seed,
-        ),
+        ) as record,
     ):
         write_text(run.config_yaml, OmegaConf.to_yaml(dataclasses.asdict(typed_config)))
+
+        def on_resume(round: int) -> None:
+            record.resume(round)
+            write_record(run.run_json, record)
+
         with RunProgress() as progress:
-            result = train(typed_config, run, progress)
+            result = train(typed_config, run, progress, on_resume)
     _report(typed_config, run, result)
     return result["final"].get("eval/accuracy")
 

@@ -80,9 +80,12 @@ class Recorder:
         extra: Sequence[str],
         resumed_after: int | None,
     ) -> None:
-        if resumed_after is not None:
-            truncate_metrics(run.metrics_csv, resumed_after)
-            truncate_events(run.events, resumed_after)
+        # A run that was killed before its first checkpoint begins again, over what it left.
+        keep = -1 if resumed_after is None else resumed_after
+        if run.metrics_csv.exists():
+            truncate_metrics(run.metrics_csv, keep)
+        if run.events.exists():
+            truncate_events(run.events, keep)
         self._names = [leaf.path for leaf in compiled.state]
         self._checkpoints = CheckpointStore(run.checkpoints, config.checkpoint.keep)
         self._metrics = MetricsWriter(run.metrics_csv, extra)

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -15,7 +15,7 @@ from typing import Any
 from fedcli.config.checks import check_clients_per_round
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import FederatedDataset
-from fedcli.errors import DivergedError, Interrupted
+from fedcli.errors import ConfigError, DivergedError, Interrupted
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.result import summarise, write_result
@@ -27,13 +27,16 @@ from fedcli.training.sampling import example_order, generator, sample_clients, s
 _log = logging.getLogger(__name__)
 
 
-def train(config: TrainConfig, run: RunDirectory, observer: Observer) -> dict[str, Any]:
+def train(
+    config: TrainConfig, run: RunDirectory, observer: Observer, on_resume: Callable[[int], None]
+) -> dict[str, Any]:
     """Trains a model and records the run, from its newest checkpoint if there is one.
 
     Args:
         config: What to do.
         run: Where to record it. The folder exists.
         observer: Watches.
+        on_resume: Called with the rounds already done, if the run goes on from a checkpoint.
 
     Returns:
         What result.json says.
@@ -51,6 +54,9 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer) -> dict[st
         observer.preparing("compiling the round")
         experiment = stack.enter_context(Experiment.build(config, dataset(), runtime))
         progress = experiment.restore(run)
+        if progress is not None:
+            _refuse_fewer_rounds(config, progress.round)
+            on_resume(progress.round)
         recorder = stack.enter_context(experiment.recording(run, progress))
 
         if progress is None:
@@ -61,7 +67,6 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer) -> dict[st
             observer.started(0, config.rounds)
             observer.row(row)
         else:
-            _log.info("resumed after round %d", progress.round)
             observer.started(progress.round, config.rounds)
 
         for round in range(progress.round + 1, config.rounds + 1):
@@ -157,6 +162,13 @@ def _stop_if_asked(stop: StopRequest, round: int, run: RunDirectory) -> None:
         raise Interrupted(
             f"stopped by {stop.signal_name} after round {round}; it is saved",
             f"go on with: fedcli train --resume {os.path.relpath(run.path)}",
+        )
+
+
+def _refuse_fewer_rounds(config: TrainConfig, done: int) -> None:
+    if done > config.rounds:
+        raise ConfigError(
+            f"rounds={config.rounds}: the run has done {done} rounds already", f"set rounds to at least {done}"
         )
 
 
