@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 
 from fedcli import __version__
-from fedcli.cli import train
+from fedcli.cli import data, doctor, train
+from fedcli.cli.completion_scripts import use_own_scripts
 from fedcli.cli.help import ConfigCommand
+
+use_own_scripts()
 
 app = typer.Typer(
     name="fedcli",
@@ -24,6 +27,8 @@ app = typer.Typer(
 _WITH_OVERRIDES = {"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}
 
 app.command("train", cls=ConfigCommand, context_settings=_WITH_OVERRIDES)(train.command)
+app.add_typer(data.app, name="data")
+app.command("doctor")(doctor.command)
 
 
 def _version(asked: bool) -> None:
@@ -43,4 +48,5 @@ def _options(
 
 def main() -> None:
     """Runs the command line."""
-    app()
+    # Named, so that `python -m fedcli` shows the same help.
+    app(prog_name="fedcli")

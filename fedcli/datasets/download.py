@@ -84,7 +84,7 @@ def download(url: str, part: Path, *, hint: str = "", wait: Callable[[float], No
                 if attempt == ATTEMPTS:
                     raise DownloadError(f"cannot fetch {shown(url)}: {problem}", hint) from problem
                 pause = BACKOFF * 2 ** (attempt - 1)
-                log.warning("%s: %s; trying again in %g s", shown(url), problem, pause)
+                log.info("%s: %s; trying again in %g s", shown(url), problem, pause)
                 (wait or time.sleep)(pause)
 
 

@@ -8,7 +8,7 @@ from statistics import median
 
 import numpy as np
 
-from fedcli.datasets.base import PADDING, DatasetConfig, FederatedDataset
+from fedcli.datasets.base import PADDING, DatasetConfig, DataSpec, FederatedDataset
 from fedcli.datasets.cache import is_cached
 from fedcli.datasets.subset import spread_subset
 
@@ -136,3 +136,12 @@ def summarize(config: DatasetConfig, dataset: FederatedDataset, max_label_client
         labels={label: int(count) for label, count in enumerate(labels)},
         labels_clients=len(counted),
     )
+
+
+def class_names(spec: DataSpec) -> list[str]:
+    """Names the classes of a data set: the characters of a text, otherwise the numbers of the labels."""
+    if spec.kind == "text":
+        from fedcli.models.vocabulary import VOCABULARY
+
+        return list(VOCABULARY)
+    return [str(label) for label in range(spec.num_classes)]

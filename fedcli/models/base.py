@@ -44,6 +44,17 @@ class ModelConfig(Component, ABC):
             A model that maps a batch [b, *spec.x_shape] to logits [b, *spec.y_shape, spec.num_classes].
         """
 
+    def export(self, spec: DataSpec) -> tf.keras.Model:
+        """Builds the model as the Keras file of a run holds it.
+
+        Args:
+            spec: The data set's inputs and targets.
+
+        Returns:
+            A model of plain Keras layers with the variables and the numbers of what `build` returns.
+        """
+        return self.build(spec)
+
 
 def _names_for(kind: str) -> list[str]:
     from fedcli.models import models

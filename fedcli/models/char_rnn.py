@@ -25,9 +25,8 @@ class CharRNN(ModelConfig):
     Attributes:
         embedding_dim: Size of a character's embedding.
         units: Size of the GRU's state.
-        reset_after: Whether the GRU applies the reset gate after the matrix product. True is what Keras runs
-            fast; false is what the published Dickens checkpoint has (Cho et al. 2014,
-            https://arxiv.org/abs/1406.1078).
+        reset_after: Whether the GRU applies the reset gate after the matrix product. True is Keras's default;
+            false is what the published Dickens checkpoint has (Cho et al. 2014, https://arxiv.org/abs/1406.1078).
     """
 
     kind: ClassVar[str] = "text"
@@ -44,13 +43,20 @@ class CharRNN(ModelConfig):
                 yield field, "must be at least 1"
 
     def build(self, spec: DataSpec) -> tf.keras.Model:
-        """Builds the network; see the base class."""
+        """Builds the network as it is trained: see the base class, and `fedcli.models.engine.gru` for its speed."""
+        from fedcli.models.engine.char_network import CharNetwork
+
+        return CharNetwork(spec.num_classes, self.embedding_dim, self.units, self.reset_after)
+
+    def export(self, spec: DataSpec) -> tf.keras.Model:
+        """Builds the network from Keras's own layers; see the base class."""
         import tensorflow as tf
 
         layers = tf.keras.layers
         return tf.keras.Sequential(
             [
-                layers.InputLayer(spec.x_shape, dtype=spec.x_dtype),
+                # Of any length, not the training's: generation goes character by character.
+                layers.InputLayer((None,), dtype=spec.x_dtype),
                 layers.Embedding(spec.num_classes, self.embedding_dim),
                 layers.GRU(self.units, return_sequences=True, reset_after=self.reset_after),
                 layers.Dense(spec.num_classes),

@@ -1,0 +1,277 @@
+"""`fedcli data`: lists, fetches and inspects data sets."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import StringIO
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedcli.cli.completion import complete_dataset, complete_dataset_key
+from fedcli.cli.console import output
+from fedcli.cli.errors import shown_errors
+
+if TYPE_CHECKING:
+    from fedcli.datasets.base import DatasetConfig
+    from fedcli.datasets.inspect import Listing, Summary
+
+app = typer.Typer(
+    help="Lists, fetches and inspects data sets.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+)
+
+_Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The data set, as in dataset=NAME.", autocompletion=complete_dataset)
+]
+_Origin = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Where to fetch from, http(s):// or file://.",
+        show_default="$FEDCLI_ORIGIN, else Google's bucket",
+    ),
+]
+_CacheDir = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER", help="Where to keep what is fetched.", show_default="$FEDCLI_CACHE, else ~/.cache/fedcli"
+    ),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors and the result only.")]
+_Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what is logged.")]
+_Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command("list")
+def list_(
+    origin: _Origin = None,
+    cache_dir: _CacheDir = None,
+    json: _Json = False,
+    quiet: _Quiet = False,
+    verbose: _Verbose = False,
+    debug: _Debug = False,
+) -> None:
+    """Lists the data sets: their clients, their size and whether they are in the cache."""
+    with _command(json, quiet, verbose, debug):
+        from fedcli.datasets.inspect import list_datasets
+
+        listings = list_datasets(origin, cache_dir)
+        if output.json:
+            output.document({"datasets": [dataclasses.asdict(listing) for listing in listings]})
+        else:
+            _show_listings(listings)
+
+
+@app.command()
+def fetch(
+    name: _Name,
+    origin: _Origin = None,
+    cache_dir: _CacheDir = None,
+    json: _Json = False,
+    quiet: _Quiet = False,
+    verbose: _Verbose = False,
+    debug: _Debug = False,
+) -> None:
+    """Downloads a data set into the cache, checks it, and prints where it is.
+
+    An interrupted download goes on where it stopped.
+    """
+    # How far a fetch is, it logs; on a terminal it shows a bar.
+    with _command(json, quiet, verbose=True, debug=debug):
+        from fedcli.datasets.cache import is_cached
+
+        config = _dataset(name, (), origin, cache_dir)
+        file = config.cached_file()
+        if file is None:
+            output.say(f"{name} ships with fedcli: there is nothing to fetch")
+            if output.json:
+                output.document({"name": name, "path": None, "fetched": False, "bytes": 0})
+            return
+        was_there = is_cached(file)
+        config.load().close()
+        size = file.stat().st_size
+        output.say(f"{name} {'was in the cache already' if was_there else 'is in the cache'}: {_size(size)}")
+        if output.json:
+            output.document({"name": name, "path": str(file), "fetched": not was_there, "bytes": size})
+        else:
+            sys.stdout.write(f"{file}\n")
+
+
+@app.command("inspect", context_settings={"ignore_unknown_options": True})
+def inspect(
+    name: _Name,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="Keys of the data set, such as only_digits=false.",
+            autocompletion=complete_dataset_key,
+        ),
+    ] = None,
+    origin: _Origin = None,
+    cache_dir: _CacheDir = None,
+    json: _Json = False,
+    quiet: _Quiet = False,
+    verbose: _Verbose = False,
+    debug: _Debug = False,
+) -> None:
+    """Counts what a data set holds: its clients, their examples, the labels and the test split.
+
+    The data set is fetched first where it is not in the cache.
+    """
+    with _command(json, quiet, verbose, debug):
+        from fedcli.runtime.tensorflow_settings import set_up_tensorflow
+
+        config = _dataset(name, overrides or (), origin, cache_dir)
+        # Reading examples imports TensorFlow.
+        set_up_tensorflow()
+        from fedcli.datasets.inspect import class_names, summarize
+
+        output.say(f"reading {name} ...")
+        with config.load() as dataset:
+            summary = summarize(config, dataset)
+        names = class_names(config.spec)
+        if output.json:
+            keyed = {names[label]: count for label, count in summary.labels.items()}
+            output.document(dataclasses.asdict(summary) | {"labels": keyed, "kind": config.spec.kind})
+        else:
+            _show_summary(summary, names, config.spec.kind)
+
+
+@contextmanager
+def _command(json: bool, quiet: bool, verbose: bool, debug: bool) -> Iterator[None]:
+    """Sets up how a command talks, and shows what goes wrong in the block."""
+    output.json, output.debug = json, debug
+    output.verbosity = -1 if quiet else int(verbose)
+    with shown_errors():
+        from fedcli.cli.logs import log_to_stderr
+
+        log_to_stderr()
+        yield
+
+
+def _dataset(name: str, overrides: Sequence[str], origin: str | None, cache_dir: str | None) -> DatasetConfig:
+    """Builds the typed config of a data set.
+
+    Raises:
+        UsageError: There is no such data set, or an argument is not KEY=VALUE.
+        ConfigError: A key or a value is wrong.
+    """
+    from fedcli.config.suggest import did_you_mean
+    from fedcli.datasets import datasets
+    from fedcli.errors import UsageError
+
+    if name not in datasets.components:
+        raise UsageError(f"{name}: no such data set", did_you_mean(name, datasets.components))
+    settings: dict[str, Any] = {"origin": origin, "cache_dir": cache_dir}
+    if not overrides:
+        return datasets[name](name=name, **settings)
+
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from fedcli.cli.overrides import checked_overrides
+    from fedcli.config.typed import typed
+    from fedcli.datasets.base import DatasetConfig
+
+    schema: type[Any] = dataclasses.make_dataclass("Inspected", [("dataset", DatasetConfig)])
+    arguments = [_of_dataset(argument) for argument in overrides]
+    parser = OverridesParser.create()
+    for line in checked_overrides(arguments, schema, sweep=False):
+        override = parser.parse_override(line)
+        key = override.key_or_group.removeprefix("dataset.")
+        if override.is_delete() or key in ("dataset", "name"):
+            raise UsageError(
+                f"{line}: not a key of {name}", f"another data set: fedcli data inspect {override.value()}"
+            )
+        settings[key] = override.value()
+    config: DatasetConfig = typed({"dataset": {"name": name, **settings}}, schema).dataset
+    return config
+
+
+def _of_dataset(argument: str) -> str:
+    """Returns `only_digits=false` as `dataset.only_digits=false`; what is not KEY=VALUE as it is."""
+    key, equals, _ = argument.partition("=")
+    if not equals or argument.startswith(("-", "~", "dataset.")) or key == "dataset":
+        return argument
+    return f"dataset.{argument.lstrip('+')}"
+
+
+def _show_listings(listings: Sequence[Listing]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("name", style="cyan", no_wrap=True)
+    table.add_column("clients", justify="right", no_wrap=True)
+    table.add_column("what", ratio=3)
+    table.add_column("size", ratio=1)
+    table.add_column("cached", overflow="fold", ratio=2)
+    for listing in listings:
+        if listing.path is None:
+            size, cached = "", "ships with fedcli"
+        elif listing.cached:
+            size, cached = f"{_size(listing.disk_bytes)} on disk", listing.path
+        else:
+            size = f"{_size(listing.download_bytes)} to fetch, {_size(listing.disk_bytes)} on disk"
+            cached = f"no: fedcli data fetch {listing.name}"
+        table.add_row(listing.name, f"{listing.clients:,}", listing.description, size, cached)
+    _print(table)
+
+
+def _show_summary(summary: Summary, names: Sequence[str], kind: str) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("data set", summary.name)
+    table.add_row("training clients", f"{summary.clients:,}")
+    table.add_row("  without a batch", f"{summary.clients_without_batches:,}")
+    unit = "sequences" if kind == "text" else "examples"
+    table.add_row(f"training {unit}", f"{summary.examples:,}")
+    table.add_row(
+        f"{unit} a client",
+        f"min {summary.examples_min:,}, median {summary.examples_median:,g}, max {summary.examples_max:,}",
+    )
+    table.add_row(f"test {unit}", f"{summary.test_examples:,}")
+    counts = [(names[label], count) for label, count in summary.labels.items() if count]
+    if kind == "text":
+        # Of characters only the order tells something.
+        counts.sort(key=lambda item: -item[1])
+    of = "" if summary.labels_clients == summary.clients else f" of {summary.labels_clients} clients"
+    what = "characters" if kind == "text" else "labels"
+    listed = "  ".join(f"{repr(name) if kind == 'text' else name}: {count:,}" for name, count in counts)
+    table.add_row(f"{what}{of}", listed or "none")
+    _print(table)
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    if console.is_terminal:
+        console.print(table)
+        return
+    # In a file or a pipe nothing is folded or filled up: each row is a line, for grep and cut.
+    for column in table.columns:
+        column.ratio = None
+    wide = Console(highlight=False, markup=False, width=10_000, file=StringIO())
+    wide.print(table)
+    assert isinstance(wide.file, StringIO)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in wide.file.getvalue().splitlines())
+
+
+def _size(count: int) -> str:
+    """Writes a number of bytes: `171 MB`."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}"
