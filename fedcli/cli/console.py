@@ -10,6 +10,9 @@ from typing import Any
 
 from fedcli.errors import FedcliError
 
+#: A longer line of an error is cut.
+_LONGEST = 800
+
 
 @dataclass
 class Output:
@@ -45,15 +48,21 @@ class Output:
             )
             return
         bold, end = ("\x1b[1;31m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
-        sys.stderr.write(f"{bold}error:{end} {error.message}\n")
+        sys.stderr.write(f"{bold}error:{end} {_one_line(error.message)}\n")
         if error.hint:
-            sys.stderr.write(f"  try: {error.hint}\n")
+            sys.stderr.write(f"  try: {_one_line(error.hint)}\n")
 
     def say(self, text: str) -> None:
         """Tells people something, unless they asked for quiet."""
         if self.verbosity >= 0:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
+
+
+def _one_line(text: str) -> str:
+    """Makes text fit for one line: what cannot be printed is written as an escape, what is very long cut inside."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:

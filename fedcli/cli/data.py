@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedcli.cli import options
 from fedcli.cli.completion import complete_dataset, complete_dataset_key
 from fedcli.cli.console import output
 from fedcli.cli.errors import shown_errors
@@ -43,23 +43,19 @@ _CacheDir = Annotated[
         metavar="FOLDER", help="Where to keep what is fetched.", show_default="$FEDCLI_CACHE, else ~/.cache/fedcli"
     ),
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors and the result only.")]
-_Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what is logged.")]
-_Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 @app.command("list")
 def list_(
     origin: _Origin = None,
     cache_dir: _CacheDir = None,
-    json: _Json = False,
-    quiet: _Quiet = False,
-    verbose: _Verbose = False,
-    debug: _Debug = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
 ) -> None:
     """Lists the data sets: their clients, their size and whether they are in the cache."""
-    with _command(json, quiet, verbose, debug):
+    with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
         from fedcli.datasets.inspect import list_datasets
 
         listings = list_datasets(origin, cache_dir)
@@ -74,17 +70,17 @@ def fetch(
     name: _Name,
     origin: _Origin = None,
     cache_dir: _CacheDir = None,
-    json: _Json = False,
-    quiet: _Quiet = False,
-    verbose: _Verbose = False,
-    debug: _Debug = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
 ) -> None:
     """Downloads a data set into the cache, checks it, and prints where it is.
 
     An interrupted download goes on where it stopped.
     """
     # How far a fetch is, it logs; on a terminal it shows a bar.
-    with _command(json, quiet, verbose=True, debug=debug):
+    with shown_errors(json=json, quiet=quiet, verbose=True, debug=debug):
         from fedcli.datasets.cache import is_cached
 
         config = _dataset(name, (), origin, cache_dir)
@@ -117,16 +113,16 @@ def inspect(
     ] = None,
     origin: _Origin = None,
     cache_dir: _CacheDir = None,
-    json: _Json = False,
-    quiet: _Quiet = False,
-    verbose: _Verbose = False,
-    debug: _Debug = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
 ) -> None:
     """Counts what a data set holds: its clients, their examples, the labels and the test split.
 
     The data set is fetched first where it is not in the cache.
     """
-    with _command(json, quiet, verbose, debug):
+    with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
         from fedcli.runtime.tensorflow_settings import set_up_tensorflow
 
         config = _dataset(name, overrides or (), origin, cache_dir)
@@ -143,18 +139,6 @@ def inspect(
             output.document(dataclasses.asdict(summary) | {"labels": keyed, "kind": config.spec.kind})
         else:
             _show_summary(summary, names, config.spec.kind)
-
-
-@contextmanager
-def _command(json: bool, quiet: bool, verbose: bool, debug: bool) -> Iterator[None]:
-    """Sets up how a command talks, and shows what goes wrong in the block."""
-    output.json, output.debug = json, debug
-    output.verbosity = -1 if quiet else int(verbose)
-    with shown_errors():
-        from fedcli.cli.logs import log_to_stderr
-
-        log_to_stderr()
-        yield
 
 
 def _dataset(name: str, overrides: Sequence[str], origin: str | None, cache_dir: str | None) -> DatasetConfig:

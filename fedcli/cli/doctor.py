@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedcli.cli import options
 from fedcli.cli.console import output
 from fedcli.cli.errors import shown_errors
 
@@ -36,24 +37,20 @@ def command(
         typer.Option(metavar="FOLDER", help="Where data is kept.", show_default="$FEDCLI_CACHE, else ~/.cache/fedcli"),
     ] = None,
     output_dir: Annotated[str, typer.Option(metavar="FOLDER", help="Where runs are recorded.")] = "outputs",
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    json: options.Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and failures only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what is logged.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
 ) -> None:
     """Checks the installation: packages, folders, the data's origin, and one round on each runtime.
 
     Takes about half a minute. Exit code 0 if every check passed or only warned, 1 if one failed.
     """
-    output.json, output.debug = json, debug
-    output.verbosity = -1 if quiet else int(verbose)
     # A scheduler's SIGTERM ends the rounds too, which are other processes.
     signal.signal(signal.SIGTERM, _end)
-    with shown_errors():
-        from fedcli.cli.logs import log_to_stderr
+    with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
         from fedcli.doctor.diagnose import diagnose
 
-        log_to_stderr()
         checks = []
         for check in diagnose(origin, cache_dir, output_dir, lambda what: output.say(f"{what} ...")):
             checks.append(check)

@@ -11,12 +11,23 @@ from contextlib import contextmanager
 import typer
 
 from fedcli.cli.console import output
+from fedcli.cli.logs import log_to_stderr
 from fedcli.errors import FedcliError, Interrupted
 
 
 @contextmanager
-def shown_errors() -> Iterator[None]:
-    """Shows what the block raises, and ends the command with the error's exit code."""
+def shown_errors(*, json: bool, quiet: bool, verbose: bool, debug: bool) -> Iterator[None]:
+    """Sets how the command talks, shows what the block raises, and ends the command with the error's exit code.
+
+    Args:
+        json: Print one JSON document on stdout.
+        quiet: Show errors only.
+        verbose: Show what is logged.
+        debug: Show the traceback of an error.
+    """
+    output.json, output.debug = json, debug
+    output.verbosity = -1 if quiet else int(verbose)
+    log_to_stderr()
     try:
         yield
     except FedcliError as error:

@@ -10,7 +10,9 @@ import typer
 from fedcli import __version__
 from fedcli.cli import data, doctor, train
 from fedcli.cli.completion_scripts import use_own_scripts
+from fedcli.cli.console import output
 from fedcli.cli.help import ConfigCommand
+from fedcli.errors import UsageError
 
 use_own_scripts()
 
@@ -48,5 +50,15 @@ def _options(
 
 def main() -> None:
     """Runs the command line."""
-    # Named, so that `python -m fedcli` shows the same help.
-    app(prog_name="fedcli")
+    try:
+        # Named, so that `python -m fedcli` shows the same help.
+        code = app(prog_name="fedcli", standalone_mode=False)
+    except Exception as error:
+        # Typer's errors about the command line; their class is its own affair, what they can do is not.
+        if not hasattr(error, "format_message"):
+            raise
+        code = getattr(error, "exit_code", UsageError.exit_code)
+        if type(error).__name__ != "NoArgsIsHelpError":  # the help is shown
+            output.json = "--json" in sys.argv
+            output.error(UsageError(error.format_message(), "--help lists the commands and their options"))
+    sys.exit(code)

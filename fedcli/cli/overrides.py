@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -36,14 +37,20 @@ def checked_overrides(
         ConfigError: A key or a choice does not exist.
     """
     _refuse_flags(arguments)
+    for folder in config_dirs:
+        if not folder.is_dir():
+            raise UsageError(
+                f"--config-dir {folder}: no such folder", "give a folder that holds GROUP/CHOICE.yaml files"
+            )
     available = choices(config_dirs)
     result = []
-    for argument in arguments:
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         if "=" not in argument and not argument.startswith("~"):
-            raise UsageError(f"{argument}: not KEY=VALUE", _guess_key(argument, available))
+            raise UsageError(f"{argument}: not KEY=VALUE", _guess(argument, following, schema, available))
         try:
             override = OverridesParser.create().parse_override(argument)
-        except HydraException as error:
+        except (HydraException, ValueError, RecursionError) as error:
+            # ValueError: a number of thousands of digits; RecursionError: as many brackets.
             reason = str(error).splitlines()[0]
             raise UsageError(
                 f"{argument}: {reason}", "quote a value with special characters: 'key=\"a value\"'"
@@ -70,12 +77,16 @@ def _checked(override: Override, schema: type[Any], available: dict[str, list[st
             if value not in available[key]:
                 raise ConfigError(f"{key}={value}: no such {key}", did_you_mean(value, available[key]))
         return line.lstrip("+")
+    if not key:
+        raise UsageError(f"{line}: no key before the =", "config keys are written KEY=VALUE, for example rounds=20")
     group, _, rest = key.partition(".")
     fields = {field.name for field in dataclasses.fields(schema)}
     if group not in fields:
         raise ConfigError(f"{key}: no such key", did_you_mean(key, {*_all_keys(schema), *available}, "keys"))
     if rest:
         known = _keys_under(group, schema)
+        if not known:
+            raise ConfigError(f"{key}: {group} has no keys below it", f"set it with {group}=VALUE")
         if rest.split(".")[0].split("[")[0] not in known:
             raise ConfigError(f"{key}: no such key", did_you_mean(rest, known, f"keys of {group}"))
     # Forced, because another choice of the group may have the key: whether the chosen one has is checked later.
@@ -115,8 +126,11 @@ def _refuse_flags(arguments: Sequence[str]) -> None:
         )
 
 
-def _guess_key(word: str, available: dict[str, list[str]]) -> str:
-    groups_with = [group for group, names in available.items() if word in names]
-    if groups_with:
-        return f"did you mean {groups_with[0]}={word}?"
-    return f"did you mean {word}=VALUE? --help lists the keys"
+def _guess(word: str, following: str, schema: type[Any], available: dict[str, list[str]]) -> str:
+    """Returns a hint for an argument without `=`."""
+    meant = {choice: f"{group}={choice}" for group, names in available.items() for choice in names}
+    value = following if following and "=" not in following else "VALUE"
+    meant |= {key: f"{key}={value}" for key in (*available, *_all_keys(schema))}
+    close = get_close_matches(word.rstrip(":"), meant, n=1)
+    guess = f"did you mean {meant[close[0]]}? " if close else ""
+    return f"{guess}config keys are written KEY=VALUE; --help lists the groups, --cfg job all keys"

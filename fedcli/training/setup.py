@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fedcli.algorithms.base import Parts
 from fedcli.config.schema import TrainConfig
-from fedcli.datasets.base import FederatedDataset
+from fedcli.datasets.base import DataSpec, FederatedDataset
 from fedcli.errors import Interrupted
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row
@@ -57,16 +57,7 @@ class Experiment:
     @contextmanager
     def build(cls, config: TrainConfig, dataset: FederatedDataset, runtime: Runtime) -> Iterator[Experiment]:
         """Compiles the round and loads it into the runtime."""
-        process = config.algorithm.build(
-            Parts(
-                model_fn(config.model, dataset.spec),
-                config.client_optimizer,
-                config.server_optimizer,
-                config.aggregator,
-                config.distributor,
-            )
-        )
-        compiled = compile_round(process)
+        compiled = _compiled(config, dataset.spec)
         runtime.load(compiled)
         evaluator = Evaluator(
             config.model,
@@ -128,6 +119,20 @@ class Experiment:
         """Writes the model as a Keras file."""
         weights = weights_of(state, self.compiled)
         save_keras(run.model_keras, self.config.model, self.dataset.spec, weights)
+
+
+def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
+    """Compiles the config's round, or returns what an earlier job of this process compiled from the same parts."""
+    chosen = (config.client_optimizer, config.server_optimizer, config.aggregator, config.distributor)
+    key = repr((config.algorithm, config.model, spec, chosen))
+    if key not in _COMPILED:
+        # One is enough for a sweep over seeds or data; more would hold their graphs for the process's life.
+        _COMPILED.clear()
+        _COMPILED[key] = compile_round(config.algorithm.build(Parts(model_fn(config.model, spec), *chosen)))
+    return _COMPILED[key]
+
+
+_COMPILED: dict[str, CompiledRound] = {}
 
 
 def _measurement(path: str) -> str | None:
