@@ -44,7 +44,7 @@ def checked_overrides(
             )
     available = choices(config_dirs)
     result = []
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
         if "=" not in argument and not argument.startswith("~"):
             raise UsageError(f"{argument}: not KEY=VALUE", _guess(argument, following, schema, available))
         try:

@@ -27,6 +27,8 @@ def check(config: TrainConfig) -> None:
     ):
         if value is not None and value < least:
             raise ConfigError(f"{key}={value}: must be at least {least}", f"set it with {key}=VALUE")
+    if not config.output_dir.strip():
+        raise ConfigError("output_dir=: must be a folder", "output_dir=. is the current one")
     config.model.check(config.dataset.spec)
     check_clients_per_round(config, config.dataset.spec.num_clients)
 

@@ -68,7 +68,11 @@ def _component(group: str, value: Any, foreign_keys: bool) -> Component:
             f"{group}={value}: the group holds no name",
             did_you_mean(str(value), registry.components),
         )
-    component = registry[str(value["name"])]
+    name = _shown(value["name"])
+    if name not in registry.components:
+        # Said here, not by the registry: client_optimizer and server_optimizer share one.
+        raise ConfigError(f"{group}.name={name}: no such {group}", did_you_mean(name, registry.components))
+    component = registry[name]
     own = {field.name for field in dataclasses.fields(component)}
     settings = dict(value)
     for key in value:

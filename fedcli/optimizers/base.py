@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class OptimizerConfig(Component, ABC):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The learning rate is positive, decays are below 1, the rest is not negative."""
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             yield "learning_rate", "must be a positive number"
         for field in ("momentum", "beta_1", "beta_2", "decay"):
             if not 0 <= getattr(self, field, 0.0) < 1:

@@ -38,6 +38,12 @@ class ClientWork:
     batch_size: int
     seed: tuple[int, int]
 
+    def examples(self) -> Examples:
+        """Reads the client's examples and puts them in the order of its training, [steps x batch_size or fewer]."""
+        examples = self.load()
+        order = self.order(len(examples))
+        return Examples(examples.x[order], examples.y[order])
+
 
 @dataclass(frozen=True)
 class RoundResult:

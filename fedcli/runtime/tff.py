@@ -97,9 +97,8 @@ class TFFRuntime(Runtime):
         from fedcli.runtime.engine import randomness
         from fedcli.runtime.engine.sessions import batched
 
-        examples = client.load()
-        order = client.order(len(examples))
-        dataset = batched(tf.constant(examples.x), tf.constant(examples.y), order, client.batch_size)
+        examples = client.examples()
+        dataset = batched(tf.constant(examples.x), tf.constant(examples.y), client.batch_size)
         return (dataset, randomness.keys(client.seed, self._keys)) if self._keys else dataset
 
 

@@ -57,7 +57,7 @@ def save_keras(path: Path, model: ModelConfig, spec: DataSpec, weights: Weights)
     Raises:
         RunDirectoryError: The file cannot be written.
     """
-    keras_model = model.build(spec)
+    keras_model = model.export(spec)
     variables = [*keras_model.trainable_weights, *keras_model.non_trainable_weights]
     for variable, weight in zip(variables, weights, strict=True):
         variable.assign(weight)

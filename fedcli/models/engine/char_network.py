@@ -20,10 +20,16 @@ class CharNetwork(tf.keras.Model):
     def __init__(self, num_characters: int, embedding_dim: int, units: int, reset_after: bool) -> None:
         super().__init__()
         layers = tf.keras.layers
-        # The layers hold the variables, so that their order and first values are Keras's.
-        self._embedding = layers.Embedding(num_characters, embedding_dim)
-        self._gru = layers.GRU(units, return_sequences=True, reset_after=reset_after)
-        self._dense = layers.Dense(num_characters)
+        # In a graph the weights are always given: zeros, since a session computes first values for each client, and
+        # Keras's orthogonal matrix takes half a second.
+        eager = tf.executing_eagerly()
+        other = {} if eager else {"kernel_initializer": "zeros"}
+        recurrent = {} if eager else {"recurrent_initializer": "zeros"}
+        embedding = {} if eager else {"embeddings_initializer": "zeros"}
+        # The layers hold the variables, so that their order and, in eager mode, first values are Keras's.
+        self._embedding = layers.Embedding(num_characters, embedding_dim, **embedding)
+        self._gru = layers.GRU(units, return_sequences=True, reset_after=reset_after, **other, **recurrent)
+        self._dense = layers.Dense(num_characters, **other)
         self._embedding.build((None, None))
         self._gru.build((None, None, embedding_dim))
         self._dense.build((None, None, units))

@@ -243,6 +243,7 @@ def _sum_by_character(gradients: Tensor, characters: Tensor, table: Tensor) -> T
 
 def _outer_products(left: Tensor, right: Tensor) -> Tensor:
     """Sums the outer products of [t, b, m] and [t, b, n] over all positions and sequences, [m, n]."""
+
     def flat(x: Tensor) -> Tensor:
         return tf.reshape(x, [-1, x.shape[-1]])
 

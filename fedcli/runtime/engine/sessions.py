@@ -84,36 +84,32 @@ class ClientSession:
         with graph.as_default():
             examples_x = tf.compat.v1.placeholder(x.dtype, x.shape)
             examples_y = tf.compat.v1.placeholder(y.dtype, y.shape)
-            order = tf.compat.v1.placeholder(tf.int64, [None])
             batch_size = tf.compat.v1.placeholder(tf.int64, [])
-            batches = batched(examples_x, examples_y, order, batch_size)
+            batches = batched(examples_x, examples_y, batch_size)
             dataset, *broadcast = work.inputs
             feeds = _import(graph, work, "work", {dataset: batches._variant_tensor}, broadcast)
-            feeds = [examples_x, examples_y, order, batch_size, *feeds]
+            feeds = [examples_x, examples_y, batch_size, *feeds]
             self._work = _call(self._session, graph, work, "work", feeds)
 
     def train(self, client: ClientWork, broadcast: Arrays) -> Arrays:
         """Returns what the client sends to the server."""
-        examples = client.load()
-        order = client.order(len(examples))
-        return self._work([examples.x, examples.y, order, client.batch_size, *broadcast], client.seed)
+        examples = client.examples()
+        return self._work([examples.x, examples.y, client.batch_size, *broadcast], client.seed)
 
 
-def batched(x: tf.Tensor, y: tf.Tensor, order: tf.Tensor, batch_size: tf.Tensor | int) -> tf.data.Dataset:
-    """Batches examples in a given order.
+def batched(x: tf.Tensor, y: tf.Tensor, batch_size: tf.Tensor | int) -> tf.data.Dataset:
+    """Batches examples in the order in which they are.
 
     Args:
         x: Inputs [n, ...].
         y: Targets [n, ...].
-        order: int64 indices of examples [steps].
         batch_size: Examples a batch; the last one may be smaller.
 
     Returns:
         A dataset of (x, y) batches.
     """
-    # The examples are captured once; copying them in a dataset of slices, once for each pass, would cost more.
-    indices = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-    return indices.map(lambda batch: (tf.gather(x, batch), tf.gather(y, batch)))
+    # Without a function: to make an iterator of a dataset with one costs 5 ms a client, a tenth of its training.
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
 
 
 def _import(

@@ -1,0 +1,71 @@
+"""What tests of several packages share: the data beside the project, and the real command line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fedcli.runtime.tensorflow_settings import set_up_tensorflow
+
+set_up_tensorflow()
+
+#: The folder beside the project with the mirror of the public data; not on every machine.
+SHARED = Path(__file__).parents[1].parent / "shared"
+
+
+def shared(name):
+    """Returns a file or folder of the shared data, or skips the test where it is missing."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"the shared data, ../shared/{name}, is not on this machine")
+    return path
+
+
+def clean_environment(**changes):
+    """Returns this process's environment without what changes fedcli's behaviour."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("FEDCLI_", "HYDRA_", "_FEDCLI"))}
+    return {**kept, **changes}
+
+
+@pytest.fixture(scope="session")
+def run_cli(tmp_path_factory):
+    """Runs the real command line in a process of its own, by default in an empty folder.
+
+    `run_cli("train", "rounds=1", env={"FEDCLI_CACHE": ...}, cwd=folder)` returns the CompletedProcess, its stdout
+    and stderr as text.
+    """
+
+    def run(*args, env=None, cwd=None, timeout=300):
+        return subprocess.run(
+            [sys.executable, "-m", "fedcli", *map(str, args)],
+            env=clean_environment(**{"PYTHONPATH": str(Path(__file__).parents[1]), **(env or {})}),
+            cwd=cwd or tmp_path_factory.mktemp("cwd"),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch):
+    """Runs the command line in this process, so that TensorFlow is imported once, in an empty folder.
+
+    The result has exit_code, stdout and stderr.
+    """
+    from typer.testing import CliRunner
+
+    from fedcli.cli.main import app
+
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("FEDCLI_"):
+            monkeypatch.delenv(name)
+
+    def run(*arguments):
+        return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+    return run

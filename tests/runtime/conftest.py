@@ -1,0 +1,83 @@
+"""A small federated problem, compiled once for each aggregator."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from fedcli.datasets.base import DataSpec, Examples
+from fedcli.runtime.base import ClientWork
+from fedcli.runtime.tensorflow_settings import set_up_tensorflow
+from fedcli.training.sampling import example_order, generator
+
+set_up_tensorflow()
+
+SPEC = DataSpec("image", (6, 6, 1), "float32", (), 4, 5)
+
+
+def examples(client: int, count: int) -> Examples:
+    rng = np.random.default_rng(client)
+    x = rng.random((count, 6, 6, 1), dtype=np.float32)
+    return Examples(x, (x.mean((1, 2, 3)) * 4).astype(np.int32))
+
+
+def work(client: int, round: int, count: int = 17, batch_size: int = 5, seed: int = 0) -> ClientWork:
+    return ClientWork(
+        load=lambda: examples(client, count),
+        order=lambda n: example_order(
+            n,
+            generator(seed, "examples", round, client),
+            epochs=2,
+            batch_size=batch_size,
+            max_batches=None,
+            drop_remainder=False,
+        ),
+        batch_size=batch_size,
+        seed=(seed, 1000 * round + client),
+    )
+
+
+@pytest.fixture(scope="session")
+def compiled():
+    """A function from an aggregator (and model) to the compiled FedAvg round."""
+    from fedcli.aggregators import aggregators
+    from fedcli.algorithms.base import Parts
+    from fedcli.algorithms.fed_avg import FedAvg
+    from fedcli.distributors.broadcast import Broadcast
+    from fedcli.models.mlp import MLP
+    from fedcli.optimizers.sgd import SGD
+    from fedcli.runtime.engine.compiled import compile_round
+    from fedcli.training.learning_model import model_fn
+
+    @functools.cache
+    def build(aggregator="mean", weighted=True, model=None, spec=SPEC):
+        # Compression leaves tensors of up to 20,000 numbers alone: one of these layers has 36 * 600.
+        model = model or MLP(hidden_units=(600,) if aggregator == "compression" else (8,))
+        parts = Parts(
+            model_fn(model, spec),
+            SGD(learning_rate=0.1),
+            SGD(learning_rate=1.0),
+            aggregators[aggregator](),
+            Broadcast(),
+        )
+        return compile_round(FedAvg(weighted=weighted).build(parts))
+
+    return build
+
+
+@pytest.fixture
+def play():
+    """Runs rounds and returns the last state and each round's metrics."""
+    from fedcli.training.weights import initial_weights, with_weights
+
+    def run(runtime, compiled, model, rounds=3, clients=5, spec=SPEC, seed=0):
+        runtime.load(compiled)
+        state = with_weights(runtime.initial_state((0, 0)), compiled, initial_weights(model, spec, seed))
+        metrics = []
+        for round in range(1, rounds + 1):
+            result = runtime.run_round(state, [work(c, round, seed=seed) for c in range(clients)], (seed, round))
+            state = result.state
+            metrics.append({name: np.asarray(value).item() for name, value in result.metrics.items()})
+        return state, metrics
+
+    return run

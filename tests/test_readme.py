@@ -1,0 +1,86 @@
+"""The README's commands, as printed but for the size of the work."""
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import shared
+
+README = Path(__file__).parents[1] / "README.md"
+#: Added to commands that train, so that the whole README takes a minute.
+SMALL = ["eval.max_examples=20", "clients_per_round=2", "dataset.max_batches_per_client=1"]
+
+
+def commands():
+    blocks = re.findall(r"```console\n(.*?)```", README.read_text(), re.DOTALL)
+    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+FEDCLI = [command for command in commands() if re.match(r"(\w+=\S+ )*fedcli ", command)]
+OTHER = [command for command in commands() if command not in FEDCLI]
+
+
+def test_finds_the_commands():
+    assert len(FEDCLI) >= 17
+    assert OTHER == [
+        "pip install uv && uv run fedcli train",
+        "uv run fedcli doctor",  # tests/cli/test_doctor.py
+        "uv run fedcli --install-completion",  # tests/cli/test_completion.py
+        "uv run ruff format --check && uv run ruff check && uv run mypy",
+        "uv run pytest",
+    ]
+
+
+def test_ci_runs_the_contributors_commands():
+    ci = (README.parent / ".ci" / "run").read_text()
+    for command in OTHER[3:]:
+        for part in command.split(" && "):
+            assert re.search(rf"^{re.escape(part)}$", ci, re.MULTILINE), part
+
+
+@pytest.fixture
+def small_run(invoke):
+    result = invoke("train", "model=mlp", "rounds=1", *SMALL)
+    return result.stderr.split("run:")[1].split()[0]
+
+
+@pytest.mark.parametrize("command", FEDCLI)
+def test_command(command, invoke, tmp_path_factory, monkeypatch, request):
+    words = shlex.split(command)
+    while "=" in words[0]:
+        words.pop(0)  # the environment: set below
+    words = words[words.index("fedcli") + 1 :]
+    if any(name in command for name in ("emnist", "shakespeare", "data fetch")):
+        monkeypatch.setenv("HOME", str(tmp_path_factory.getbasetemp()))
+        origin = shared("mirror_small").resolve().as_uri()
+    else:
+        origin = None
+    if words[0] == "train" and "--help" not in words and "--cfg" not in words:
+        if "--resume" in words:
+            run = request.getfixturevalue("small_run")
+            words = [run if word.startswith("outputs/") else word for word in words]
+            words = [*(word for word in words if not word.startswith("rounds=")), "rounds=2"]
+            if "auto" in words:
+                words += ["model=mlp", *SMALL]
+        else:
+            words = [*(word for word in words if not word.startswith("rounds=")), *SMALL, "rounds=1"]
+            if "shakespeare" in command:
+                words += ["model.units=8", "dataset.sequence_length=10"]
+    invoke_environment(monkeypatch, FEDCLI_ORIGIN=origin)
+    result = invoke(*words)
+    assert result.exit_code == 0, result.stderr
+    assert "error" not in result.stderr
+    if words[0] == "train" and "--help" not in words and "--cfg" not in words:
+        assert list(Path("outputs").glob("**/result.json"))
+
+
+def invoke_environment(monkeypatch, **variables):
+    for name, value in variables.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    assert "FEDCLI_CACHE" not in os.environ

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedcli.training.sampling import example_order, generator, sample_clients, seed_words
+
+IDS = [f"c{i}" for i in range(50)]
+
+
+def test_sampling_depends_on_seed_and_round_only():
+    assert sample_clients(IDS, 10, 1, 1) == sample_clients(IDS, 10, 1, 1)
+    assert sample_clients(IDS, 10, 1, 1) != sample_clients(IDS, 10, 1, 2)
+    assert sample_clients(IDS, 10, 1, 1) != sample_clients(IDS, 10, 2, 1)
+
+
+def test_sampling_is_without_replacement_and_uniform():
+    counts = dict.fromkeys(IDS, 0)
+    for round in range(2000):
+        clients = sample_clients(IDS, 10, 0, round)
+        assert len(set(clients)) == 10
+        for client in clients:
+            counts[client] += 1
+    # Each count is binomial(2000, 0.2): mean 400, standard deviation 17.9. Six of them is 1 in 10^7 for 50 clients.
+    assert all(abs(count - 400) < 6 * 17.9 for count in counts.values())
+
+
+def test_all_clients_can_be_sampled():
+    assert sorted(sample_clients(IDS, 50, 0, 1)) == sorted(IDS)
+
+
+@given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 7), st.none() | st.integers(1, 9), st.booleans())
+def test_order_covers_each_epoch(n, epochs, batch_size, max_batches, drop):
+    def order(rng):
+        return example_order(n, rng, epochs=epochs, batch_size=batch_size, max_batches=max_batches, drop_remainder=drop)
+
+    got = order(generator(0, "x"))
+    assert np.array_equal(got, order(generator(0, "x")))
+    assert got.dtype == np.int64
+    expected = n * epochs
+    if drop:
+        expected -= expected % batch_size
+    if max_batches is not None:
+        expected = min(expected, max_batches * batch_size)
+    assert len(got) == expected
+    for start in range(0, len(got), max(n, 1)):
+        epoch = got[start : start + n]
+        assert len(set(epoch)) == len(epoch)
+        assert set(epoch) <= set(range(n))
+
+
+def test_epochs_and_clients_are_shuffled_differently():
+    def order(*purpose):
+        return example_order(30, generator(0, *purpose), epochs=2, batch_size=5, max_batches=None, drop_remainder=False)
+
+    first = order("examples", 1, "a")
+    assert not np.array_equal(first[:30], first[30:])
+    assert not np.array_equal(first, order("examples", 1, "b"))
+    assert not np.array_equal(first, order("examples", 2, "a"))
+
+
+@pytest.mark.parametrize("other", [(0, "a", "b"), (1, "a"), (0, "ab")])
+def test_purposes_do_not_collide(other):
+    assert seed_words(0, "a") != seed_words(*other)
+    assert all(0 <= word < 2**64 for word in seed_words(0, "a"))
