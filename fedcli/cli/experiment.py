@@ -66,9 +66,8 @@ def run_experiment(arguments: Arguments) -> None:
         FedcliError: The arguments or the config are wrong, or the run failed.
     """
     from fedcli.cli import hydra_bridge
+    from fedcli.cli.kinds import kind_of
     from fedcli.cli.resume import refuse_changes, saved_config
-    from fedcli.config.checks import check
-    from fedcli.config.schema import TrainConfig
     from fedcli.errors import UsageError
     from fedcli.runtime.tensorflow_settings import set_up_tensorflow
 
@@ -77,6 +76,7 @@ def run_experiment(arguments: Arguments) -> None:
     if arguments.show not in (None, "job", "hydra", "all"):
         raise UsageError(f"--cfg {arguments.show}: no such view", "choose one of: job, hydra, all")
     set_up_tensorflow()
+    kind = kind_of(arguments.command)
     request = _request(arguments, RunDirectory.new_id())
     if arguments.show:
         hydra_bridge.run(request, lambda config: None)
@@ -88,10 +88,10 @@ def run_experiment(arguments: Arguments) -> None:
             arguments = dataclasses.replace(arguments, overrides=[*record.overrides, *arguments.overrides])
             request = _request(arguments, record.id, run)
         # Checked before Hydra makes a folder for it.
-        config = hydra_bridge.compose(request, TrainConfig)
-        check(config)
+        config = hydra_bridge.compose(request, kind.schema)
+        kind.check(config)
         if resumed is not None:
-            refuse_changes(run, saved_config(run), config)
+            refuse_changes(run, saved_config(run, kind.schema), config)
     overrides = None if arguments.multirun else list(arguments.overrides)
     context = JobContext(arguments.command, output, sys.argv, overrides, request.run_id)
 
@@ -103,11 +103,14 @@ def run_experiment(arguments: Arguments) -> None:
 
 def _request(arguments: Arguments, run_id: str, folder: RunDirectory | None = None) -> HydraRequest:
     from fedcli.cli.hydra_bridge import HydraRequest
+    from fedcli.cli.kinds import kind_of
     from fedcli.cli.overrides import checked_overrides
-    from fedcli.config.schema import TrainConfig
 
     overrides = checked_overrides(
-        arguments.overrides, TrainConfig, sweep=arguments.multirun, config_dirs=arguments.config_dirs
+        arguments.overrides,
+        kind_of(arguments.command).schema,
+        sweep=arguments.multirun,
+        config_dirs=arguments.config_dirs,
     )
     if folder is not None:
         escaped = str(folder.path).replace("\\", "\\\\").replace("'", "\\'")
@@ -117,14 +120,14 @@ def _request(arguments: Arguments, run_id: str, folder: RunDirectory | None = No
 
 def _resumed(arguments: Arguments, request: HydraRequest) -> tuple[RunDirectory, RunRecord] | None:
     from fedcli.cli import hydra_bridge
+    from fedcli.cli.kinds import kind_of
     from fedcli.cli.resume import latest_resumable, run_to_resume
-    from fedcli.config.schema import TrainConfig
 
     if arguments.resume is None:
         return None
     if arguments.resume != "auto":
         return run_to_resume(arguments.resume, arguments.command)
-    found = latest_resumable(hydra_bridge.compose(request, TrainConfig), arguments.command)
+    found = latest_resumable(hydra_bridge.compose(request, kind_of(arguments.command).schema), arguments.command)
     output.say(
         f"resuming {shown_path(found[0].path)}" if found else "no unfinished run of this config; starting a new one"
     )
@@ -145,17 +148,16 @@ def execute(config: DictConfig, context: JobContext) -> float | None:
     from omegaconf import OmegaConf
 
     from fedcli.cli.hydra_bridge import job_folder, to_typed
+    from fedcli.cli.kinds import kind_of
     from fedcli.cli.logs import logging_to
     from fedcli.cli.progress import RunProgress
-    from fedcli.config.checks import check
-    from fedcli.config.schema import TrainConfig
     from fedcli.runs.atomic import write_text
     from fedcli.runs.record import write_record
     from fedcli.runs.recorded import recorded
-    from fedcli.training.train import train
 
-    typed_config = to_typed(config, TrainConfig, sweep=context.overrides is None)
-    check(typed_config)
+    kind = kind_of(context.command)
+    typed_config = to_typed(config, kind.schema, sweep=context.overrides is None)
+    kind.check(typed_config)
     run = RunDirectory(job_folder())
     overrides = context.overrides
     if overrides is None:
@@ -178,7 +180,7 @@ def execute(config: DictConfig, context: JobContext) -> float | None:
             write_record(run.run_json, record)
 
         with RunProgress() as progress:
-            result = train(typed_config, run, progress, on_resume)
+            result = kind.run(typed_config, run, progress, on_resume)
     _report(run, result)
     return result["final"].get("eval/accuracy")
 

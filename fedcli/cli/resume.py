@@ -9,7 +9,6 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from fedcli.config.flat import flat
-from fedcli.config.schema import TrainConfig
 from fedcli.config.typed import typed
 from fedcli.errors import ConfigError, RunDirectoryError
 from fedcli.runs.directory import RunDirectory, find_runs
@@ -51,14 +50,14 @@ def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
     return run, record
 
 
-def latest_resumable(config: TrainConfig, command: str) -> tuple[RunDirectory, RunRecord] | None:
+def latest_resumable(config: Any, command: str) -> tuple[RunDirectory, RunRecord] | None:
     """Returns the newest unfinished run of the same config, None if there is none."""
     if not Path(config.output_dir).is_dir():
         return None
     for run in reversed(find_runs([config.output_dir])):
         try:
             record = read_record(run.run_json)
-            saved = saved_config(run)
+            saved = saved_config(run, type(config))
         except (RunDirectoryError, ConfigError):
             continue
         unfinished = record.status != "completed" or saved.rounds < config.rounds
@@ -67,8 +66,12 @@ def latest_resumable(config: TrainConfig, command: str) -> tuple[RunDirectory, R
     return None
 
 
-def saved_config(run: RunDirectory) -> TrainConfig:
+def saved_config(run: RunDirectory, schema: type[Any]) -> Any:
     """Reads the config that a run was made with.
+
+    Args:
+        run: The run.
+        schema: The dataclass of the config.
 
     Raises:
         RunDirectoryError: The file cannot be read.
@@ -81,10 +84,10 @@ def saved_config(run: RunDirectory) -> TrainConfig:
         ) from None
     if not isinstance(plain, dict):
         raise RunDirectoryError(f"{run.config_yaml}: not a config", "the file is damaged; start a new run")
-    return typed({str(key): value for key, value in plain.items()}, TrainConfig)
+    return typed({str(key): value for key, value in plain.items()}, schema)
 
 
-def changes(before: TrainConfig, now: TrainConfig) -> dict[str, tuple[Any, Any]]:
+def changes(before: Any, now: Any) -> dict[str, tuple[Any, Any]]:
     """Returns the keys, with both values, in which two configs differ and which a resumed run may not change."""
     old, new = (flat(dataclasses.asdict(config)) for config in (before, now))
     return {
@@ -94,7 +97,7 @@ def changes(before: TrainConfig, now: TrainConfig) -> dict[str, tuple[Any, Any]]
     }
 
 
-def refuse_changes(run: RunDirectory, before: TrainConfig, now: TrainConfig) -> None:
+def refuse_changes(run: RunDirectory, before: Any, now: Any) -> None:
     """Refuses to resume a run with another config.
 
     Raises:
