@@ -88,9 +88,10 @@ def run_experiment(arguments: Arguments) -> None:
             arguments = dataclasses.replace(arguments, overrides=[*record.overrides, *arguments.overrides])
             request = _request(arguments, record.id, run)
         # Checked before Hydra makes a folder for it.
-        config = hydra_bridge.compose(request, kind.schema)
-        kind.check(config)
-        if resumed is not None:
+        config = kind.check(hydra_bridge.compose(request, kind.schema))
+        if resumed is None:
+            kind.check_new(config)
+        else:
             refuse_changes(run, saved_config(run, kind.schema), config)
     overrides = None if arguments.multirun else list(arguments.overrides)
     context = JobContext(arguments.command, output, sys.argv, overrides, request.run_id)
@@ -127,7 +128,8 @@ def _resumed(arguments: Arguments, request: HydraRequest) -> tuple[RunDirectory,
         return None
     if arguments.resume != "auto":
         return run_to_resume(arguments.resume, arguments.command)
-    found = latest_resumable(hydra_bridge.compose(request, kind_of(arguments.command).schema), arguments.command)
+    kind = kind_of(arguments.command)
+    found = latest_resumable(kind.check(hydra_bridge.compose(request, kind.schema)), arguments.command)
     output.say(
         f"resuming {shown_path(found[0].path)}" if found else "no unfinished run of this config; starting a new one"
     )
@@ -150,15 +152,15 @@ def execute(config: DictConfig, context: JobContext) -> float | None:
     from fedcli.cli.hydra_bridge import job_folder, to_typed
     from fedcli.cli.kinds import kind_of
     from fedcli.cli.logs import logging_to
-    from fedcli.cli.progress import RunProgress
     from fedcli.runs.atomic import write_text
     from fedcli.runs.record import write_record
     from fedcli.runs.recorded import recorded
 
     kind = kind_of(context.command)
-    typed_config = to_typed(config, kind.schema, sweep=context.overrides is None)
-    kind.check(typed_config)
+    typed_config = kind.check(to_typed(config, kind.schema, sweep=context.overrides is None))
     run = RunDirectory(job_folder())
+    if not run.is_recorded:
+        kind.check_new(typed_config)
     overrides = context.overrides
     if overrides is None:
         overrides = list(HydraConfig.get().overrides.task)
@@ -179,23 +181,37 @@ def execute(config: DictConfig, context: JobContext) -> float | None:
             record.resume(round)
             write_record(run.run_json, record)
 
-        with RunProgress() as progress:
+        with kind.progress() as progress:
             result = kind.run(typed_config, run, progress, on_resume)
-    _report(run, result)
+    _report(run, result, kind.length)
     return result["final"].get("eval/accuracy")
 
 
-def _report(run: RunDirectory, result: dict[str, Any]) -> None:
+def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:
+    """Tells how a run ended.
+
+    Args:
+        run: The run.
+        result: What result.json says.
+        unit: What a run is counted in, `rounds` or `epochs`.
+    """
     from fedcli.cli.progress import duration, mebibits
 
     if output.json:
         output.document({"run": str(run), "status": "completed", **result})
         return
     final, best = result["final"], result["best"].get("eval/accuracy")
-    output.say(
-        f"done: {result['rounds']} rounds in {duration(result['seconds'])}, held-out accuracy "
-        f"{final['eval/accuracy']:.4f}"
-        + (f" (best {best['value']:.4f} after round {best['round']})" if best else "")
-        + f", {mebibits(result['broadcasted_bits'])} down, {mebibits(result['aggregated_bits'])} up"
-    )
+    line = f"done: {result['rounds']} {unit} in {duration(result['seconds'])}"
+    line += f", held-out accuracy {final['eval/accuracy']:.4f}"
+    if best:
+        line += f" (best {best['value']:.4f} after {unit.removesuffix('s')} {best['round']})"
+    if result["broadcasted_bits"] is not None:
+        line += f", {mebibits(result['broadcasted_bits'])} down, {mebibits(result['aggregated_bits'])} up"
+    output.say(line)
+    if made := result.get("pretrained"):
+        output.say(
+            f"model:  {made['name']}, of epoch {made['epoch']}: held-out loss {made['eval/loss']:.4f}, "
+            f"accuracy {made['eval/accuracy']:.4f}\n"
+            f"try:    fedcli generate --pretrained {made['name']}"
+        )
     output.say(f"run:    {shown_path(run.path)}\ncurves: tensorboard --logdir {shown_path(run.events)}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fedcli import __version__
-from fedcli.cli import data, doctor, train
+from fedcli.cli import data, doctor, finetune, generate, pretrain, train
 from fedcli.cli.completion_scripts import use_own_scripts
 from fedcli.cli.console import output
 from fedcli.cli.help import ConfigCommand
@@ -29,6 +29,9 @@ app = typer.Typer(
 _WITH_OVERRIDES = {"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}
 
 app.command("train", cls=ConfigCommand, context_settings=_WITH_OVERRIDES)(train.command)
+app.command("finetune", cls=ConfigCommand, context_settings=_WITH_OVERRIDES)(finetune.command)
+app.command("pretrain", cls=ConfigCommand, context_settings=_WITH_OVERRIDES)(pretrain.command)
+app.command("generate")(generate.command)
 app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.command)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from fedcli.cli.kinds import kind_of
 from fedcli.config.flat import flat
 from fedcli.config.typed import typed
 from fedcli.errors import ConfigError, RunDirectoryError
@@ -17,6 +18,10 @@ from fedcli.runs.record import RunRecord, read_record
 #: Keys that a resumed run may change: they do not touch what was measured before.
 CHANGEABLE = {
     "rounds",
+    "epochs",
+    "patience",
+    "overwrite",
+    "cache_dir",
     "output_dir",
     "eval.every",
     "checkpoint.every",
@@ -54,13 +59,14 @@ def latest_resumable(config: Any, command: str) -> tuple[RunDirectory, RunRecord
     """Returns the newest unfinished run of the same config, None if there is none."""
     if not Path(config.output_dir).is_dir():
         return None
+    length = kind_of(command).length
     for run in reversed(find_runs([config.output_dir])):
         try:
             record = read_record(run.run_json)
             saved = saved_config(run, type(config))
         except (RunDirectoryError, ConfigError):
             continue
-        unfinished = record.status != "completed" or saved.rounds < config.rounds
+        unfinished = record.status != "completed" or getattr(saved, length) < getattr(config, length)
         if record.command == command and unfinished and not record.is_alive() and not changes(saved, config):
             return run, record
     return None
@@ -103,8 +109,9 @@ def refuse_changes(run: RunDirectory, before: Any, now: Any) -> None:
     Raises:
         ConfigError: A key has changed that a resumed run may not change.
     """
+    keys = sorted(CHANGEABLE.intersection(flat(dataclasses.asdict(now))))
     for key, (old, new) in changes(before, now).items():
         raise ConfigError(
             f"{key}={new}: {run} was made with {key}={old}",
-            f"a resumed run may change {', '.join(sorted(CHANGEABLE))}; start a new run for another {key}",
+            f"a resumed run may change {', '.join(keys)}; start a new run for another {key}",
         )

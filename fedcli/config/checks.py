@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
-from fedcli.config.schema import TrainConfig
+import dataclasses
+
+from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.errors import ConfigError
+from fedcli.models.pretrained import pretrained_names
 
 
-def check(config: TrainConfig) -> None:
+def check(config: TrainConfig) -> TrainConfig:
     """Refuses a config that cannot run.
+
+    Returns:
+        The config.
 
     Raises:
         ConfigError: A value makes no sense, or two keys do not fit each other.
     """
+    _check_values(config)
+    config.model.check(config.dataset.spec)
+    return config
+
+
+def check_finetuning(config: FinetuneConfig) -> FinetuneConfig:
+    """Refuses a config that cannot run.
+
+    Returns:
+        The config with the pretrained model's architecture in `model`.
+
+    Raises:
+        ConfigError: A value makes no sense, two keys do not fit each other, or there is no such pretrained model.
+        DataError: The pretrained model cannot be fetched or read.
+    """
+    if not config.pretrained:
+        raise ConfigError(
+            "finetune needs a pretrained model",
+            f"give --pretrained NAME, a Keras file or a run; names: {', '.join(pretrained_names())}",
+        )
+    _check_values(config)
+    return dataclasses.replace(config, model=config.load_pretrained().model)
+
+
+def _check_values(config: TrainConfig) -> None:
     for key, value, least in (
         ("rounds", config.rounds, 0),
         ("clients_per_round", config.clients_per_round, 1),
@@ -29,8 +60,8 @@ def check(config: TrainConfig) -> None:
             raise ConfigError(f"{key}={value}: must be at least {least}", f"set it with {key}=VALUE")
     if not config.output_dir.strip():
         raise ConfigError("output_dir=: must be a folder", "output_dir=. is the current one")
-    config.model.check(config.dataset.spec)
-    check_clients_per_round(config, config.dataset.spec.num_clients)
+    named = config.dataset.clients
+    check_clients_per_round(config, config.dataset.spec.num_clients if named is None else len(named))
 
 
 def check_clients_per_round(config: TrainConfig, num_clients: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators.base import AggregatorConfig
 from fedcli.algorithms.base import AlgorithmConfig
@@ -11,6 +12,9 @@ from fedcli.distributors.base import DistributorConfig
 from fedcli.models.base import ModelConfig
 from fedcli.optimizers.base import OptimizerConfig
 from fedcli.runtime.base import RuntimeConfig
+
+if TYPE_CHECKING:
+    from fedcli.models.pretrained import Pretrained
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,13 @@ class EvalConfig:
         every: Rounds from one evaluation to the next; the initial and the final model are always evaluated.
         max_examples: At most so many test examples, None for all.
         batch_size: Examples a batch.
+        all_clients: Whether to evaluate on the test examples of all clients, also where `dataset.clients` names some.
     """
 
     every: int = 5
     max_examples: int | None = None
     batch_size: int = 256
+    all_clients: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,9 @@ class TrainConfig:
         checkpoint: How the state is saved.
     """
 
+    #: The command that runs such a config.
+    command: ClassVar[str] = "train"
+
     dataset: DatasetConfig
     model: ModelConfig
     algorithm: AlgorithmConfig
@@ -76,3 +85,29 @@ class TrainConfig:
     output_dir: str = "outputs"
     eval: EvalConfig = field(default_factory=EvalConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(TrainConfig):
+    """Everything that decides a fine-tuning run: training from weights that are there.
+
+    Attributes:
+        pretrained: Name, Keras file or run directory that the model and its first weights are from.
+    """
+
+    command: ClassVar[str] = "finetune"
+
+    pretrained: str = ""
+
+    def load_pretrained(self) -> Pretrained:
+        """Loads the pretrained model, fetching it first where it is not in the cache.
+
+        Raises:
+            ConfigError: There is no such model, or it does not fit the data set.
+            DataError: It cannot be fetched or read.
+        """
+        from fedcli.models.pretrained import load_pretrained
+
+        pretrained = load_pretrained(self.pretrained, origin=self.dataset.origin, cache_dir=self.dataset.cache_dir)
+        pretrained.check(self.dataset.spec)
+        return pretrained

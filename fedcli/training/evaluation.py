@@ -35,32 +35,31 @@ class Evaluation:
 
 
 class Evaluator:
-    """Evaluates weights on fixed examples.
+    """Evaluates weights on examples.
 
     Args:
         model: The model.
         spec: The data set's inputs and targets.
-        examples: What to evaluate on.
         batch_size: Examples a batch.
         threads: Batches that are evaluated at the same time.
     """
 
-    def __init__(self, model: ModelConfig, spec: DataSpec, examples: Examples, batch_size: int, threads: int) -> None:
+    def __init__(self, model: ModelConfig, spec: DataSpec, batch_size: int, threads: int) -> None:
         self._model = model
         self._spec = spec
-        self._examples = examples
-        self._starts = range(0, len(examples), batch_size)
         self._batch_size = batch_size
         self._pool = ThreadPoolExecutor(threads, "fedcli-eval")
         self._of_thread = threading.local()
 
-    def __call__(self, weights: Weights) -> Evaluation:
+    def __call__(self, weights: Weights, examples: Examples) -> Evaluation:
         """Evaluates a model.
 
         Args:
             weights: Trainable weights, then other weights.
+            examples: What to evaluate on.
         """
-        sums = list(self._pool.map(lambda start: self._evaluate(weights, start), self._starts))
+        starts = range(0, len(examples), self._batch_size)
+        sums = list(self._pool.map(lambda start: self._evaluate(weights, examples, start), starts))
         loss, hits, targets = np.sum(np.array(sums, np.float64).reshape(-1, 3), axis=0)
         if targets == 0:
             return Evaluation(float("nan"), float("nan"))
@@ -70,12 +69,12 @@ class Evaluator:
         """Ends the threads."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _evaluate(self, weights: Weights, start: int) -> list[NDArray[np.float32]]:
+    def _evaluate(self, weights: Weights, examples: Examples, start: int) -> list[NDArray[np.float32]]:
         session = getattr(self._of_thread, "session", None)
         if session is None:
             session = self._of_thread.session = _EvalSession(self._model, self._spec)
         batch = slice(start, start + self._batch_size)
-        return session.evaluate(weights, self._examples.x[batch], self._examples.y[batch])
+        return session.evaluate(weights, examples.x[batch], examples.y[batch])
 
 
 class _EvalSession:

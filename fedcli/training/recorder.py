@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from fedcli.runs.events import EventWriter, truncate_events
 from fedcli.runs.metrics import MetricsWriter, Row, truncate_metrics
 from fedcli.runtime.base import State
 from fedcli.runtime.engine.compiled import CompiledRound
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,11 @@ class Recorder:
         self._events.scalars(round, {name: value for name, value in row.items() if name != "round"})
         self._events.flush()
 
-    def image(self, round: int, name: str, image: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
-        """Shows a picture in TensorBoard."""
-        self._events.image(round, name, image)
+    def text(self, round: int, name: str, text: str) -> None:
+        """Shows a text in TensorBoard and the log."""
+        self._events.text(round, name, text)
         self._events.flush()
+        _log.info("%s after round %d: %s", name, round, text)
 
     def checkpoint(self, progress: Progress) -> None:
         """Saves the server's state."""

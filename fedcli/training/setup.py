@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.algorithms.base import Parts
-from fedcli.config.schema import TrainConfig
-from fedcli.datasets.base import DataSpec, FederatedDataset
+from fedcli.config.schema import FinetuneConfig, TrainConfig
+from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
 from fedcli.errors import Interrupted
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row
@@ -24,7 +25,10 @@ from fedcli.training.evaluation import Evaluator
 from fedcli.training.learning_model import model_fn
 from fedcli.training.recorder import Progress, Recorder, load_progress
 from fedcli.training.sampling import seed_words
-from fedcli.training.weights import initial_weights, save_keras, weights_of, with_weights
+from fedcli.training.text_probes import random_characters, sample_text
+from fedcli.training.weights import Weights, initial_weights, save_keras, weights_of, with_weights
+
+_log = logging.getLogger(__name__)
 
 #: TFF's names of the training metrics, and the columns they go to. Every other metric keeps its name.
 _TRAIN_COLUMNS = {
@@ -33,6 +37,8 @@ _TRAIN_COLUMNS = {
     "client_work/train/num_examples": "train/examples",
 }
 _LEFT_OUT = {"client_work/train/num_batches"}
+#: What evaluations of text add: the accuracy of guessing, and the model's on random characters.
+_TEXT_COLUMNS = ["eval/guessing_accuracy", "eval/random_characters_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Experiment:
         compiled: The round.
         runtime: Executes the round.
         evaluator: Evaluates the model.
+        test: What it is evaluated on.
     """
 
     config: TrainConfig
@@ -52,29 +59,32 @@ class Experiment:
     compiled: CompiledRound
     runtime: Runtime
     evaluator: Evaluator
+    test: Examples
 
     @classmethod
     @contextmanager
     def build(cls, config: TrainConfig, dataset: FederatedDataset, runtime: Runtime) -> Iterator[Experiment]:
         """Compiles the round and loads it into the runtime."""
+        if idle := config.dataset.clients_without_batches(dataset):
+            _log.warning("%d of %d clients have no batch and train on nothing", len(idle), len(dataset.client_ids))
         compiled = _compiled(config, dataset.spec)
         runtime.load(compiled)
-        evaluator = Evaluator(
-            config.model,
-            dataset.spec,
-            dataset.test(config.eval.max_examples),
-            config.eval.batch_size,
-            getattr(config.runtime, "threads", None) or available_cores(),
-        )
+        threads = getattr(config.runtime, "threads", None) or available_cores()
+        evaluator = Evaluator(config.model, dataset.spec, config.eval.batch_size, threads)
         try:
-            yield cls(config, dataset, compiled, runtime, evaluator)
+            test = _test_source(config, dataset).test(config.eval.max_examples)
+            yield cls(config, dataset, compiled, runtime, evaluator, test)
         finally:
             evaluator.close()
 
     def initial_progress(self) -> Progress:
-        """Makes the state before the first round, with the model initialised from the run's seed."""
-        state = self.runtime.initial_state(seed_words(self.config.seed, "server", 0))
-        weights = initial_weights(self.config.model, self.dataset.spec, self.config.seed)
+        """Makes the state before the first round: the model is pretrained, or initialised from the run's seed."""
+        config = self.config
+        state = self.runtime.initial_state(seed_words(config.seed, "server", 0))
+        if isinstance(config, FinetuneConfig):
+            weights: Weights = list(config.load_pretrained().weights)
+        else:
+            weights = initial_weights(config.model, self.dataset.spec, config.seed)
         return Progress(0, with_weights(state, self.compiled, weights))
 
     def restore(self, run: RunDirectory) -> Progress | None:
@@ -85,6 +95,8 @@ class Experiment:
     def recording(self, run: RunDirectory, progress: Progress | None) -> Iterator[Recorder]:
         """Opens the run's files, and closes them with the status that the run ends with."""
         measured = [name for leaf in self.compiled.metrics if (name := _measurement(leaf.path))]
+        if self._is_text:
+            measured += _TEXT_COLUMNS
         recorder = Recorder(run, self.config, self.compiled, measured, None if progress is None else progress.round)
         with ExitStack() as stack:
             status = "failed"
@@ -98,8 +110,21 @@ class Experiment:
 
     def evaluate(self, state: State) -> Row:
         """Evaluates the model in a server's state on the test split."""
-        evaluation = self.evaluator(weights_of(state, self.compiled))
-        return {"eval/loss": evaluation.loss, "eval/accuracy": evaluation.accuracy}
+        weights = weights_of(state, self.compiled)
+        evaluation = self.evaluator(weights, self.test)
+        row: Row = {"eval/loss": evaluation.loss, "eval/accuracy": evaluation.accuracy}
+        if self._is_text:
+            chance = self.evaluator(weights, random_characters(self.dataset.spec))
+            row |= zip(_TEXT_COLUMNS, (1 / self.dataset.spec.num_classes, chance.accuracy), strict=True)
+        return row
+
+    def sample(self, state: State) -> str | None:
+        """Lets a text model write something; None for others."""
+        return sample_text(self.config.model, weights_of(state, self.compiled)) if self._is_text else None
+
+    @property
+    def _is_text(self) -> bool:
+        return self.dataset.spec.kind == "text"
 
     def train_metrics(self, metrics: Mapping[str, NDArray[np.generic]]) -> Row:
         """Names a round's metrics as metrics.csv does."""
@@ -119,6 +144,12 @@ class Experiment:
         """Writes the model as a Keras file."""
         weights = weights_of(state, self.compiled)
         save_keras(run.model_keras, self.config.model, self.dataset.spec, weights)
+
+
+def _test_source(config: TrainConfig, dataset: FederatedDataset) -> FederatedDataset:
+    if config.dataset.clients is None or not config.eval.all_clients:
+        return dataset
+    return config.dataset.replace(clients=None).load()
 
 
 def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedcli.config.checks import check_clients_per_round
 from fedcli.config.schema import TrainConfig
@@ -23,6 +23,10 @@ from fedcli.runtime.base import ClientWork
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.observer import Observer
 from fedcli.training.sampling import example_order, generator, sample_clients, seed_words
+
+if TYPE_CHECKING:
+    from fedcli.training.recorder import Progress, Recorder
+    from fedcli.training.setup import Experiment
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +67,7 @@ def train(
             progress = experiment.initial_progress()
             row: Row = {"round": 0, **experiment.evaluate(progress.state), **_bits_before_training()}
             recorder.row(row)
+            _show_sample(experiment, recorder, progress)
             recorder.checkpoint(progress)
             observer.started(0, config.rounds)
             observer.row(row)
@@ -70,7 +75,7 @@ def train(
             observer.started(progress.round, config.rounds)
 
         for round in range(progress.round + 1, config.rounds + 1):
-            _stop_if_asked(stop, progress.round, run)
+            _stop_if_asked(stop, progress.round, run, config.command)
             clients = sample_clients(experiment.dataset.client_ids, config.clients_per_round, config.seed, round)
             started = time.perf_counter()
             result = experiment.runtime.run_round(
@@ -98,6 +103,8 @@ def train(
                 "seconds": seconds,
             }
             recorder.row(row)
+            if _is_evaluated(config, round):
+                _show_sample(experiment, recorder, progress)
             observer.row(row)
             _refuse_divergence(config, row)
             if round % config.checkpoint.every == 0 or round == config.rounds or stop:
@@ -152,16 +159,21 @@ def _is_evaluated(config: TrainConfig, round: int) -> bool:
     return round % config.eval.every == 0 or round == config.rounds
 
 
+def _show_sample(experiment: Experiment, recorder: Recorder, progress: Progress) -> None:
+    if text := experiment.sample(progress.state):
+        recorder.text(progress.round, "sample", text)
+
+
 def _bits_before_training() -> Row:
     names = ("broadcasted_bits", "aggregated_bits", "broadcasted_bits_round", "aggregated_bits_round")
     return dict.fromkeys(names, 0)
 
 
-def _stop_if_asked(stop: StopRequest, round: int, run: RunDirectory) -> None:
+def _stop_if_asked(stop: StopRequest, round: int, run: RunDirectory, command: str) -> None:
     if stop:
         raise Interrupted(
             f"stopped by {stop.signal_name} after round {round}; it is saved",
-            f"go on with: fedcli train --resume {os.path.relpath(run.path)}",
+            f"go on with: fedcli {command} --resume {os.path.relpath(run.path)}",
         )
 
 

@@ -1,0 +1,120 @@
+"""The typed form of `fedcli pretrain`'s config, and its checks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from fedcli.config.schema import CheckpointConfig
+from fedcli.datasets.base import DataSpec
+from fedcli.errors import ConfigError
+from fedcli.models.base import ModelConfig
+from fedcli.models.pretrained import check_new_name
+from fedcli.models.vocabulary import VOCABULARY
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Everything that decides a centralized training on a text.
+
+    Attributes:
+        model: The Keras model, one for text.
+        text: Path of the text, a UTF-8 file.
+        name: Name that the model gets for `--pretrained`.
+        overwrite: Whether a model that has the name already is replaced.
+        epochs: Passes over the text, at most.
+        batch_size: Sequences a batch.
+        shards: Parts that a batch is cut into, each computed by one thread. It is not the number of threads, and
+            not read from the machine: the gradient is summed shard by shard, so its last bits depend on it.
+        sequence_length: Characters of an input.
+        learning_rate: Adam's.
+        validation_share: Share of the text that is held out, in (0, 1).
+        patience: Epochs without a lower held-out loss after which training stops; None for never.
+        seed: Where the initial model and the order of the sequences come from.
+        output_dir: Folder that run directories are made in.
+        cache_dir: Root of the cache, which keeps the named model; None for $FEDCLI_CACHE or ~/.cache/fedcli.
+        checkpoint: How the state is saved, in epochs.
+    """
+
+    model: ModelConfig
+    text: str | None = None
+    name: str | None = None
+    overwrite: bool = False
+    epochs: int = 12
+    batch_size: int = 64
+    shards: int = 2
+    sequence_length: int = 100
+    learning_rate: float = 0.001
+    validation_share: float = 0.1
+    patience: int | None = 3
+    seed: int = 0
+    output_dir: str = "outputs"
+    cache_dir: str | None = None
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+    @property
+    def spec(self) -> DataSpec:
+        """Sequences of character ids, with a target at every position."""
+        shape = (self.sequence_length,)
+        return DataSpec("text", shape, "int32", shape, len(VOCABULARY), 1)
+
+
+def check_pretraining(config: PretrainConfig) -> PretrainConfig:
+    """Refuses a config that cannot run. Reads the text, which takes far less time than anything that follows.
+
+    Returns:
+        The config.
+
+    Raises:
+        ConfigError: A value makes no sense, keys do not fit each other, or the text is none.
+        DataError: The text cannot be read.
+    """
+    # Imported here, since it needs the schema.
+    from fedcli.training.text_file import check_length, read_text
+
+    if not config.text:
+        raise ConfigError("no text to train on", "give a UTF-8 file with --text FILE")
+    if not config.name:
+        raise ConfigError("the model has no name", "give it one with --name NAME; --pretrained NAME then finds it")
+    check_new_name(config.name)
+    for key, value, least in (
+        ("epochs", config.epochs, 0),
+        ("batch_size", config.batch_size, 1),
+        ("shards", config.shards, 1),
+        ("sequence_length", config.sequence_length, 1),
+        ("patience", config.patience, 1),
+        ("seed", config.seed, 0),
+        ("checkpoint.every", config.checkpoint.every, 1),
+        ("checkpoint.keep", config.checkpoint.keep, 1),
+    ):
+        if value is not None and value < least:
+            raise ConfigError(f"{key}={value}: must be at least {least}", f"set it with {key}=VALUE")
+    if config.shards > config.batch_size:
+        raise ConfigError(
+            f"shards={config.shards}: batch_size={config.batch_size} has fewer sequences",
+            f"set shards to at most {config.batch_size}",
+        )
+    if not (math.isfinite(config.learning_rate) and config.learning_rate > 0):
+        raise ConfigError(
+            f"learning_rate={config.learning_rate:g}: must be above 0 and finite", "set it with learning_rate=VALUE"
+        )
+    if not 0 < config.validation_share < 1:
+        raise ConfigError(
+            f"validation_share={config.validation_share:g}: must be between 0 and 1", "validation_share=0.1 is usual"
+        )
+    if not config.output_dir.strip():
+        raise ConfigError("output_dir=: must be a folder", "output_dir=. is the current one")
+    config.model.check(config.spec)
+    check_length(read_text(config.text), config)
+    return config
+
+
+def check_new(config: PretrainConfig) -> None:
+    """Refuses a new run whose name is taken.
+
+    Raises:
+        ConfigError: There is a model of that name.
+    """
+    from fedcli.training.named_model import refuse_taken
+
+    refuse_taken(config)

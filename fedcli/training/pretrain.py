@@ -1,0 +1,154 @@
+"""`fedcli pretrain`: centralized training on one text, from its config to its record."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+from fedcli.config.pretrain import PretrainConfig
+from fedcli.errors import ConfigError, DivergedError, Interrupted
+from fedcli.runs.directory import RunDirectory
+from fedcli.runs.metrics import Row, read_metrics
+from fedcli.runs.result import summarise, write_result
+from fedcli.training.interrupts import StopRequest, stop_after_round
+from fedcli.training.named_model import publish, refuse_taken
+from fedcli.training.observer import Observer
+from fedcli.training.text_file import TrainingText, load_text
+
+_log = logging.getLogger(__name__)
+
+#: How many kinds of characters outside the vocabulary a message lists.
+_LISTED = 8
+
+
+class EpochObserver(Observer, Protocol):
+    """Watches a run whose rounds are epochs, which can be long."""
+
+    def batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
+        """So many batches of an epoch are done; `loss` is their mean loss."""
+
+
+def pretrain(
+    config: PretrainConfig, run: RunDirectory, observer: EpochObserver, on_resume: Callable[[int], None]
+) -> dict[str, Any]:
+    """Trains a model on a text, gives it its name and records the run, from its newest checkpoint if there is one.
+
+    The weights that are kept are those of the epoch with the lowest held-out loss.
+
+    Args:
+        config: What to do.
+        run: Where to record it. The folder exists.
+        observer: Watches.
+        on_resume: Called with the epochs already done, if the run goes on from a checkpoint.
+
+    Returns:
+        What result.json says.
+
+    Raises:
+        FedcliError: Anything that ends the run before its last epoch; what it has done is recorded.
+    """
+    refuse_taken(config, run)
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_after_round(observer.stopping))
+        text = load_text(config)
+        _report_unknown(text)
+        observer.preparing("importing TensorFlow")
+        from fedcli.training.pretrain_setup import Pretraining
+
+        experiment = stack.enter_context(Pretraining.build(config, text))
+        progress = experiment.restore(run)
+        if progress is not None:
+            _refuse_fewer_epochs(config, progress.epoch)
+            on_resume(progress.epoch)
+        recorder = stack.enter_context(experiment.recording(run, progress))
+
+        if progress is None:
+            progress, row = experiment.begin()
+            recorder.row(row)
+            recorder.checkpoint(progress)
+            observer.started(0, config.epochs)
+            observer.row(row)
+        else:
+            observer.started(progress.epoch, config.epochs)
+
+        for epoch in range(progress.epoch + 1, config.epochs + 1):
+            _stop_if_asked(stop, progress.epoch, run)
+            if config.patience is not None and progress.epochs_without_gain >= config.patience:
+                _log.info("stopped early: the held-out loss was lowest after epoch %d", progress.best.epoch)
+                break
+            started = time.perf_counter()
+            state, trained = experiment.train_epoch(progress.state, epoch, observer)
+            seconds = time.perf_counter() - started
+            evaluated = experiment.evaluate(state)
+            row = {"round": epoch, **trained, **evaluated, "seconds": seconds}
+            recorder.row(row)
+            observer.row(row)
+            _refuse_divergence(config, row)
+            progress = progress.after(epoch, state, experiment.weights(state), evaluated)
+            if epoch % config.checkpoint.every == 0 or epoch == config.epochs or stop:
+                recorder.checkpoint(progress)
+        recorder.checkpoint(progress)
+        last, kept = progress.epoch, progress.best
+        experiment.save_model(run, kept.weights)
+
+    best = {"epoch": kept.epoch, "eval/loss": kept.loss, "eval/accuracy": kept.accuracy}
+    refuse_taken(config, run)
+    path = publish(config, run, {"text": config.text, "text_sha256": text.digest, **best})
+    summary = summarise(read_metrics(run.metrics_csv)) | {
+        "stopped_early": last < config.epochs,
+        "pretrained": {"name": config.name, "path": str(path), **best},
+        "text": {
+            "characters": text.characters,
+            "unknown_characters": sum(text.unknown.values()),
+            "train_sequences": len(text.train),
+            "validation_sequences": len(text.validation),
+        },
+    }
+    write_result(run.result_json, summary)
+    return summary
+
+
+def _report_unknown(text: TrainingText) -> None:
+    if text.unknown:
+        count = sum(text.unknown.values())
+        # Escaped, since such a character may well be one that no terminal shows.
+        listed = ", ".join(f"{c!a} ({n:,})" for c, n in list(text.unknown.items())[:_LISTED])
+        more = f" and {len(text.unknown) - _LISTED} more" if len(text.unknown) > _LISTED else ""
+        _log.warning(
+            "%s of %s characters (%.2g %%) are outside the vocabulary and read as 'd': %s%s",
+            f"{count:,}",
+            f"{text.characters:,}",
+            100 * count / text.characters,
+            listed,
+            more,
+        )
+
+
+def _stop_if_asked(stop: StopRequest, epoch: int, run: RunDirectory) -> None:
+    if stop:
+        raise Interrupted(
+            f"stopped by {stop.signal_name} after epoch {epoch}; it is saved",
+            f"go on with: fedcli pretrain --resume {os.path.relpath(run.path)}",
+        )
+
+
+def _refuse_fewer_epochs(config: PretrainConfig, done: int) -> None:
+    if done > config.epochs:
+        raise ConfigError(
+            f"epochs={config.epochs}: the run has done {done} epochs already", f"set epochs to at least {done}"
+        )
+
+
+def _refuse_divergence(config: PretrainConfig, row: Row) -> None:
+    for name in ("train/loss", "eval/loss"):
+        value = row[name]
+        if value is not None and not math.isfinite(value):
+            raise DivergedError(
+                f"{name} is {value} in epoch {row['round']}: training has diverged",
+                f"lower learning_rate (now {config.learning_rate:g})",
+            )

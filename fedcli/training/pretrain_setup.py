@@ -1,0 +1,327 @@
+"""The parts of `pretrain` that import TensorFlow: the model, its steps, its evaluation and its record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from fedcli.config.flat import flat
+from fedcli.config.pretrain import PretrainConfig
+from fedcli.datasets.base import PADDING, Examples
+from fedcli.errors import ConfigError, Interrupted, RunDirectoryError
+from fedcli.runs.checkpoints import CheckpointStore
+from fedcli.runs.directory import RunDirectory
+from fedcli.runs.events import EventWriter, truncate_events
+from fedcli.runs.metrics import MetricsWriter, Row, truncate_metrics
+from fedcli.runtime.local import available_cores
+from fedcli.training.evaluation import Evaluator
+from fedcli.training.learning_model import masked_sums
+from fedcli.training.sampling import generator
+from fedcli.training.text_file import TrainingText
+from fedcli.training.weights import Weights, initial_weights, save_keras
+
+if TYPE_CHECKING:
+    from fedcli.training.pretrain import EpochObserver
+
+
+@dataclass(frozen=True)
+class Best:
+    """The model with the lowest held-out loss so far.
+
+    Attributes:
+        epoch: The epoch after which it was.
+        loss: Its held-out loss, in nats a character.
+        accuracy: Its held-out accuracy.
+        weights: Its weights.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class EpochProgress:
+    """Where a run is.
+
+    Attributes:
+        epoch: Epochs done.
+        state: The model's weights and the optimizer's variables.
+        best: The best model so far, the initial one included.
+    """
+
+    epoch: int
+    state: Weights
+    best: Best
+
+    @property
+    def epochs_without_gain(self) -> int:
+        """Epochs since the best."""
+        return self.epoch - self.best.epoch
+
+    def after(self, epoch: int, state: Weights, weights: Weights, evaluated: Row) -> EpochProgress:
+        """Returns where the run is after another epoch."""
+        best = self.best
+        if _value(evaluated, "eval/loss") < best.loss:
+            best = _best(epoch, weights, evaluated)
+        return EpochProgress(epoch, state, best)
+
+
+class Steps:
+    """Trains a model by Adam, one batch a step, in the process's eager TensorFlow.
+
+    Each batch is cut into a fixed number of shards, whose gradients TensorFlow computes side by side and which are
+    summed in their order: the numbers do not depend on the number of cores.
+
+    Args:
+        config: The model and how it is trained.
+    """
+
+    def __init__(self, config: PretrainConfig) -> None:
+        self._shards = config.shards
+        self._model = config.model.build(config.spec)
+        self._optimizer = tf.keras.optimizers.Adam(config.learning_rate, jit_compile=False)
+        self._optimizer.build(self._model.trainable_variables)
+        self._weights = [*self._model.trainable_weights, *self._model.non_trainable_weights]
+        self.num_weights = len(self._weights)
+        self._variables = [*self._weights, *self._optimizer.variables]
+        ids = tf.TensorSpec((None, config.sequence_length), tf.int32)
+        self._step = tf.function(self._step_eagerly, input_signature=[ids, ids], autograph=False)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the state's parts, for checkpoints."""
+        count = len(self._variables)
+        return [f"model/{i}" if i < self.num_weights else f"optimizer/{i - self.num_weights}" for i in range(count)]
+
+    @property
+    def state(self) -> Weights:
+        """The model's weights, then the optimizer's variables."""
+        return [variable.numpy() for variable in self._variables]
+
+    @state.setter
+    def state(self, values: Weights) -> None:
+        for variable, value in zip(self._variables, values, strict=True):
+            variable.assign(value)
+
+    def __call__(self, batch: Examples) -> tuple[float, float, float]:
+        """Takes a step.
+
+        Args:
+            batch: Sequences of character ids.
+
+        Returns:
+            Summed cross-entropy in nats, right predictions and number of targets, before the step.
+        """
+        loss, hits, targets = self._step(batch.x, batch.y).numpy().tolist()
+        return loss, hits, targets
+
+    def _step_eagerly(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        targets = tf.reduce_sum(tf.cast(tf.not_equal(y, PADDING), tf.float32))
+        variables = self._model.trainable_variables
+        gradients, sums = [], []
+        for shard in range(self._shards):
+            part = slice(shard, None, self._shards)
+            with tf.GradientTape() as tape:
+                sums.append(masked_sums(y[part], self._model(x[part], training=True)))
+                loss = tf.math.divide_no_nan(sums[-1][0], targets)
+                if shard == 0 and self._model.losses:  # penalties of the layers, once a batch
+                    loss = tf.add_n([loss, *self._model.losses])
+            gradients.append(tape.gradient(loss, variables))
+        self._optimizer.apply_gradients(
+            (_sum(of_variable), variable)
+            for of_variable, variable in zip(zip(*gradients, strict=True), variables, strict=True)
+        )
+        return _sum([tf.stack(of_shard) for of_shard in sums])
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """A run's parts, ready to train.
+
+    Attributes:
+        config: What to do.
+        text: What to train and validate on.
+        steps: Takes the steps.
+        evaluator: Evaluates the model on the held-out text.
+    """
+
+    config: PretrainConfig
+    text: TrainingText
+    steps: Steps
+    evaluator: Evaluator
+
+    @classmethod
+    @contextmanager
+    def build(cls, config: PretrainConfig, text: TrainingText) -> Iterator[Pretraining]:
+        """Builds the model and what trains and evaluates it."""
+        evaluator = Evaluator(config.model, config.spec, config.batch_size, available_cores())
+        try:
+            yield cls(config, text, Steps(config), evaluator)
+        finally:
+            evaluator.close()
+
+    def begin(self) -> tuple[EpochProgress, Row]:
+        """Initialises the model from the run's seed, and evaluates it."""
+        weights = initial_weights(self.config.model, self.config.spec, self.config.seed)
+        state = [*weights, *self.steps.state[self.steps.num_weights :]]
+        evaluated = self.evaluate(state)
+        return EpochProgress(0, state, _best(0, weights, evaluated)), {"round": 0, **evaluated}
+
+    def train_epoch(self, state: Weights, epoch: int, observer: EpochObserver) -> tuple[Weights, Row]:
+        """Trains once on each sequence, in an order that the seed and the epoch decide.
+
+        Returns:
+            The next state, and the loss and accuracy while training went on.
+        """
+        self.steps.state = state
+        examples, size = self.text.train, self.config.batch_size
+        order = generator(self.config.seed, "pretrain", epoch).permutation(len(examples))
+        batches = np.split(order, range(size, len(order), size))
+        sums = np.zeros(3)
+        for done, chosen in enumerate(batches, 1):
+            sums += self.steps(Examples(examples.x[chosen], examples.y[chosen]))
+            observer.batch(epoch, done, len(batches), sums[0] / sums[2])
+        loss, hits, targets = sums.tolist()
+        row: Row = {"train/loss": loss / targets, "train/accuracy": hits / targets, "train/examples": len(examples)}
+        return self.steps.state, row
+
+    def evaluate(self, state: Weights) -> Row:
+        """Evaluates the model on the held-out text."""
+        evaluation = self.evaluator(self.weights(state), self.text.validation)
+        return {"eval/loss": evaluation.loss, "eval/accuracy": evaluation.accuracy}
+
+    def weights(self, state: Weights) -> Weights:
+        """Returns the model's weights in a state."""
+        return state[: self.steps.num_weights]
+
+    def save_model(self, run: RunDirectory, weights: Weights) -> None:
+        """Writes the model as a Keras file."""
+        save_keras(run.model_keras, self.config.model, self.config.spec, weights)
+
+    def restore(self, run: RunDirectory) -> EpochProgress | None:
+        """Reads the run's newest checkpoint; None if it saved none yet.
+
+        Raises:
+            ConfigError: The text is not what it was.
+            RunDirectoryError: All checkpoints are damaged, or they belong to another model.
+        """
+        checkpoint = CheckpointStore(run.checkpoints, self.config.checkpoint.keep).latest()
+        if checkpoint is None:
+            return None
+        if checkpoint.meta["text_sha256"] != self.text.digest:
+            raise ConfigError(f"{self.config.text} has changed since {run} began", "restore it, or start a new run")
+        names = self.steps.names
+        if [name for name, _ in checkpoint.tensors] != _saved_names(names, self.steps.num_weights):
+            raise RunDirectoryError(
+                f"{run.checkpoints}: the checkpoint of epoch {checkpoint.round} is of another model",
+                "resume with the versions in run.json, or start a new run",
+            )
+        tensors = [tensor for _, tensor in checkpoint.tensors]
+        meta = checkpoint.meta
+        best = Best(meta["best_epoch"], meta["best_loss"], meta["best_accuracy"], tensors[len(names) :])
+        return EpochProgress(checkpoint.round, tensors[: len(names)], best)
+
+    @contextmanager
+    def recording(self, run: RunDirectory, progress: EpochProgress | None) -> Iterator[EpochRecorder]:
+        """Opens the run's files, and closes them with the status that the run ends with."""
+        recorder = EpochRecorder(run, self, None if progress is None else progress.epoch)
+        with ExitStack() as stack:
+            status = "failed"
+            stack.callback(lambda: recorder.close(status))
+            try:
+                yield recorder
+                status = "completed"
+            except (Interrupted, KeyboardInterrupt):
+                status = "interrupted"
+                raise
+
+
+class EpochRecorder:
+    """Writes the files of one run that grow with it; the epoch is what the files call the round.
+
+    Args:
+        run: The run directory.
+        experiment: The run's parts.
+        resumed_after: The epoch after which the run goes on; None for a new run.
+    """
+
+    def __init__(self, run: RunDirectory, experiment: Pretraining, resumed_after: int | None) -> None:
+        # A run that was killed before its first checkpoint begins again, over what it left.
+        keep = -1 if resumed_after is None else resumed_after
+        if run.metrics_csv.exists():
+            truncate_metrics(run.metrics_csv, keep)
+        if run.events.exists():
+            truncate_events(run.events, keep)
+        steps = experiment.steps
+        self._names = _saved_names(steps.names, steps.num_weights)
+        self._digest = experiment.text.digest
+        self._saved = resumed_after
+        self._checkpoints = CheckpointStore(run.checkpoints, experiment.config.checkpoint.keep)
+        self._metrics = MetricsWriter(run.metrics_csv, ())
+        self._events = EventWriter(run.events, resumed_after)
+        self._events.hparams(flat(dataclasses.asdict(experiment.config)))
+        self._events.flush()
+
+    def row(self, row: Row) -> None:
+        """Writes the metrics of an epoch."""
+        self._metrics.append(row)
+        epoch = int(row["round"] or 0)
+        self._events.scalars(epoch, {name: value for name, value in row.items() if name != "round"})
+        self._events.flush()
+
+    def checkpoint(self, progress: EpochProgress) -> None:
+        """Saves the state and the best model, unless this epoch's are saved."""
+        if progress.epoch == self._saved:
+            return
+        tensors = [*progress.state, *progress.best.weights]
+        self._checkpoints.save(
+            progress.epoch,
+            list(zip(self._names, (np.asarray(tensor) for tensor in tensors), strict=True)),
+            {
+                "best_epoch": progress.best.epoch,
+                "best_loss": progress.best.loss,
+                "best_accuracy": progress.best.accuracy,
+                "text_sha256": self._digest,
+            },
+        )
+        self._saved = progress.epoch
+
+    def close(self, status: str) -> None:
+        """Closes the files.
+
+        Args:
+            status: `completed`, `interrupted` or `failed`.
+        """
+        self._metrics.close()
+        self._events.close(status)
+
+
+def _saved_names(names: Sequence[str], num_weights: int) -> list[str]:
+    """Names what a checkpoint holds: the state, then the best model's weights."""
+    return [*names, *(f"best_{name}" for name in names[:num_weights])]
+
+
+def _best(epoch: int, weights: Weights, evaluated: Row) -> Best:
+    return Best(epoch, _value(evaluated, "eval/loss"), _value(evaluated, "eval/accuracy"), weights)
+
+
+def _value(row: Row, name: str) -> float:
+    value = row[name]
+    assert value is not None
+    return float(value)
+
+
+def _sum(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Adds tensors from the first to the last; the order of `tf.add_n` is its own affair."""
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total
