@@ -47,18 +47,40 @@ def small_run(invoke):
     return result.stderr.split("run:")[1].split()[0]
 
 
+@pytest.fixture
+def tiny_text_model(tmp_path):
+    from fedcli.datasets.base import DataSpec
+    from fedcli.models.char_rnn import CharRNN
+
+    spec = DataSpec("text", (100,), "int32", (100,), 86, 715)
+    CharRNN(embedding_dim=4, units=8).export(spec).save(tmp_path / "tiny.keras")
+    return "tiny.keras"
+
+
 @pytest.mark.parametrize("command", FEDCLI)
 def test_command(command, invoke, tmp_path_factory, monkeypatch, request):
     words = shlex.split(command)
     while "=" in words[0]:
         words.pop(0)  # the environment: set below
     words = words[words.index("fedcli") + 1 :]
-    if any(name in command for name in ("emnist", "shakespeare", "data fetch")):
+    origin = None
+    if any(name in command for name in ("emnist", "shakespeare", "data fetch", "dickens")):
         monkeypatch.setenv("HOME", str(tmp_path_factory.getbasetemp()))
-        origin = shared("mirror_small").resolve().as_uri()
-    else:
-        origin = None
-    if words[0] == "train" and "--help" not in words and "--cfg" not in words:
+        # Only the larger mirror has the Dickens model.
+        origin = shared("mirror" if "dickens" in command else "mirror_small").resolve().as_uri()
+    invoke_environment(monkeypatch, FEDCLI_ORIGIN=origin)
+    if words[0] == "generate" and "--run" in words:
+        words[words.index("--run") + 1] = request.getfixturevalue("tiny_text_model")
+        words[words.index("--run")] = "--pretrained"
+    elif words[0] == "pretrain":
+        Path("dickens.txt").write_text(shared("text/dickens.txt").read_text()[:3000])
+        words += ["epochs=1", "model.units=8", "model.embedding_dim=4"]
+    elif words[0] == "finetune":
+        if "mydickens" in words:
+            words[words.index("mydickens")] = request.getfixturevalue("tiny_text_model")
+        small = ["rounds=0", "eval.max_examples=2"]  # the full-size model: a round takes long
+        words = [*(word for word in words if not word.startswith("rounds=")), *small]
+    elif words[0] == "train" and "--help" not in words and "--cfg" not in words:
         if "--resume" in words:
             run = request.getfixturevalue("small_run")
             words = [run if word.startswith("outputs/") else word for word in words]
@@ -69,11 +91,10 @@ def test_command(command, invoke, tmp_path_factory, monkeypatch, request):
             words = [*(word for word in words if not word.startswith("rounds=")), *SMALL, "rounds=1"]
             if "shakespeare" in command:
                 words += ["model.units=8", "dataset.sequence_length=10"]
-    invoke_environment(monkeypatch, FEDCLI_ORIGIN=origin)
     result = invoke(*words)
     assert result.exit_code == 0, result.stderr
     assert "error" not in result.stderr
-    if words[0] == "train" and "--help" not in words and "--cfg" not in words:
+    if words[0] in ("train", "finetune", "pretrain") and "--help" not in words and "--cfg" not in words:
         assert list(Path("outputs").glob("**/result.json"))
 
 

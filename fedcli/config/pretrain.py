@@ -50,7 +50,7 @@ class PretrainConfig:
     seed: int = 0
     output_dir: str = "outputs"
     cache_dir: str | None = None
-    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    checkpoint: CheckpointConfig = field(default_factory=lambda: CheckpointConfig(every=1))
 
     @property
     def spec(self) -> DataSpec:

@@ -94,6 +94,7 @@ def pretrain(
                 recorder.checkpoint(progress)
         recorder.checkpoint(progress)
         last, kept = progress.epoch, progress.best
+        _refuse_no_gain(config, last, kept.epoch)
         experiment.save_model(run, kept.weights)
 
     best = {"epoch": kept.epoch, "eval/loss": kept.loss, "eval/accuracy": kept.accuracy}
@@ -141,6 +142,14 @@ def _refuse_fewer_epochs(config: PretrainConfig, done: int) -> None:
     if done > config.epochs:
         raise ConfigError(
             f"epochs={config.epochs}: the run has done {done} epochs already", f"set epochs to at least {done}"
+        )
+
+
+def _refuse_no_gain(config: PretrainConfig, last: int, best: int) -> None:
+    if last and not best:
+        raise DivergedError(
+            f"no epoch of {last} has a lower held-out loss than the untrained model",
+            f"lower learning_rate (now {config.learning_rate:g})",
         )
 
 

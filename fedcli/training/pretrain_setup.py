@@ -13,15 +13,13 @@ import tensorflow as tf
 
 from fedcli.config.flat import flat
 from fedcli.config.pretrain import PretrainConfig
-from fedcli.datasets.base import PADDING, Examples
+from fedcli.datasets.base import Examples
 from fedcli.errors import ConfigError, Interrupted, RunDirectoryError
 from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.events import EventWriter, truncate_events
 from fedcli.runs.metrics import MetricsWriter, Row, truncate_metrics
-from fedcli.runtime.local import available_cores
-from fedcli.training.evaluation import Evaluator
-from fedcli.training.learning_model import masked_sums
+from fedcli.training.network import Network
 from fedcli.training.sampling import generator
 from fedcli.training.text_file import TrainingText
 from fedcli.training.weights import Weights, initial_weights, save_keras
@@ -74,74 +72,6 @@ class EpochProgress:
         return EpochProgress(epoch, state, best)
 
 
-class Steps:
-    """Trains a model by Adam, one batch a step, in the process's eager TensorFlow.
-
-    Each batch is cut into a fixed number of shards, whose gradients TensorFlow computes side by side and which are
-    summed in their order: the numbers do not depend on the number of cores.
-
-    Args:
-        config: The model and how it is trained.
-    """
-
-    def __init__(self, config: PretrainConfig) -> None:
-        self._shards = config.shards
-        self._model = config.model.build(config.spec)
-        self._optimizer = tf.keras.optimizers.Adam(config.learning_rate, jit_compile=False)
-        self._optimizer.build(self._model.trainable_variables)
-        self._weights = [*self._model.trainable_weights, *self._model.non_trainable_weights]
-        self.num_weights = len(self._weights)
-        self._variables = [*self._weights, *self._optimizer.variables]
-        ids = tf.TensorSpec((None, config.sequence_length), tf.int32)
-        self._step = tf.function(self._step_eagerly, input_signature=[ids, ids], autograph=False)
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the state's parts, for checkpoints."""
-        count = len(self._variables)
-        return [f"model/{i}" if i < self.num_weights else f"optimizer/{i - self.num_weights}" for i in range(count)]
-
-    @property
-    def state(self) -> Weights:
-        """The model's weights, then the optimizer's variables."""
-        return [variable.numpy() for variable in self._variables]
-
-    @state.setter
-    def state(self, values: Weights) -> None:
-        for variable, value in zip(self._variables, values, strict=True):
-            variable.assign(value)
-
-    def __call__(self, batch: Examples) -> tuple[float, float, float]:
-        """Takes a step.
-
-        Args:
-            batch: Sequences of character ids.
-
-        Returns:
-            Summed cross-entropy in nats, right predictions and number of targets, before the step.
-        """
-        loss, hits, targets = self._step(batch.x, batch.y).numpy().tolist()
-        return loss, hits, targets
-
-    def _step_eagerly(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        targets = tf.reduce_sum(tf.cast(tf.not_equal(y, PADDING), tf.float32))
-        variables = self._model.trainable_variables
-        gradients, sums = [], []
-        for shard in range(self._shards):
-            part = slice(shard, None, self._shards)
-            with tf.GradientTape() as tape:
-                sums.append(masked_sums(y[part], self._model(x[part], training=True)))
-                loss = tf.math.divide_no_nan(sums[-1][0], targets)
-                if shard == 0 and self._model.losses:  # penalties of the layers, once a batch
-                    loss = tf.add_n([loss, *self._model.losses])
-            gradients.append(tape.gradient(loss, variables))
-        self._optimizer.apply_gradients(
-            (_sum(of_variable), variable)
-            for of_variable, variable in zip(zip(*gradients, strict=True), variables, strict=True)
-        )
-        return _sum([tf.stack(of_shard) for of_shard in sums])
-
-
 @dataclass(frozen=True)
 class Pretraining:
     """A run's parts, ready to train.
@@ -149,31 +79,31 @@ class Pretraining:
     Attributes:
         config: What to do.
         text: What to train and validate on.
-        steps: Takes the steps.
-        evaluator: Evaluates the model on the held-out text.
+        network: The model, as it is trained and evaluated.
     """
 
     config: PretrainConfig
     text: TrainingText
-    steps: Steps
-    evaluator: Evaluator
+    network: Network
 
     @classmethod
     @contextmanager
     def build(cls, config: PretrainConfig, text: TrainingText) -> Iterator[Pretraining]:
-        """Builds the model and what trains and evaluates it."""
-        evaluator = Evaluator(config.model, config.spec, config.batch_size, available_cores())
+        """Initialises the model from the run's seed."""
+        weights = initial_weights(config.model, config.spec, config.seed)
+        with tf.Graph().as_default():
+            num_trainable = len(config.model.build(config.spec).trainable_weights)
+        network = Network(config, weights, num_trainable)
         try:
-            yield cls(config, text, Steps(config), evaluator)
+            yield cls(config, text, network)
         finally:
-            evaluator.close()
+            network.close()
 
     def begin(self) -> tuple[EpochProgress, Row]:
-        """Initialises the model from the run's seed, and evaluates it."""
-        weights = initial_weights(self.config.model, self.config.spec, self.config.seed)
-        state = [*weights, *self.steps.state[self.steps.num_weights :]]
+        """Evaluates the initial model."""
+        state = self.network.state
         evaluated = self.evaluate(state)
-        return EpochProgress(0, state, _best(0, weights, evaluated)), {"round": 0, **evaluated}
+        return EpochProgress(0, state, _best(0, self.weights(state), evaluated)), {"round": 0, **evaluated}
 
     def train_epoch(self, state: Weights, epoch: int, observer: EpochObserver) -> tuple[Weights, Row]:
         """Trains once on each sequence, in an order that the seed and the epoch decide.
@@ -181,26 +111,32 @@ class Pretraining:
         Returns:
             The next state, and the loss and accuracy while training went on.
         """
-        self.steps.state = state
+        self.network.state = state
         examples, size = self.text.train, self.config.batch_size
         order = generator(self.config.seed, "pretrain", epoch).permutation(len(examples))
         batches = np.split(order, range(size, len(order), size))
         sums = np.zeros(3)
         for done, chosen in enumerate(batches, 1):
-            sums += self.steps(Examples(examples.x[chosen], examples.y[chosen]))
+            sums += self.network.train(Examples(examples.x[chosen], examples.y[chosen]))
             observer.batch(epoch, done, len(batches), sums[0] / sums[2])
         loss, hits, targets = sums.tolist()
         row: Row = {"train/loss": loss / targets, "train/accuracy": hits / targets, "train/examples": len(examples)}
-        return self.steps.state, row
+        return self.network.state, row
 
     def evaluate(self, state: Weights) -> Row:
         """Evaluates the model on the held-out text."""
-        evaluation = self.evaluator(self.weights(state), self.text.validation)
-        return {"eval/loss": evaluation.loss, "eval/accuracy": evaluation.accuracy}
+        self.network.state = state
+        examples, size = self.text.validation, self.config.batch_size
+        sums = np.zeros(3)
+        for start in range(0, len(examples), size):
+            batch = slice(start, start + size)
+            sums += self.network.evaluate(Examples(examples.x[batch], examples.y[batch]))
+        loss, hits, targets = sums.tolist()
+        return {"eval/loss": loss / targets, "eval/accuracy": hits / targets}
 
     def weights(self, state: Weights) -> Weights:
         """Returns the model's weights in a state."""
-        return state[: self.steps.num_weights]
+        return state[: self.network.num_weights]
 
     def save_model(self, run: RunDirectory, weights: Weights) -> None:
         """Writes the model as a Keras file."""
@@ -218,8 +154,8 @@ class Pretraining:
             return None
         if checkpoint.meta["text_sha256"] != self.text.digest:
             raise ConfigError(f"{self.config.text} has changed since {run} began", "restore it, or start a new run")
-        names = self.steps.names
-        if [name for name, _ in checkpoint.tensors] != _saved_names(names, self.steps.num_weights):
+        names = self.network.names
+        if [name for name, _ in checkpoint.tensors] != _saved_names(names, self.network.num_weights):
             raise RunDirectoryError(
                 f"{run.checkpoints}: the checkpoint of epoch {checkpoint.round} is of another model",
                 "resume with the versions in run.json, or start a new run",
@@ -260,8 +196,8 @@ class EpochRecorder:
             truncate_metrics(run.metrics_csv, keep)
         if run.events.exists():
             truncate_events(run.events, keep)
-        steps = experiment.steps
-        self._names = _saved_names(steps.names, steps.num_weights)
+        network = experiment.network
+        self._names = _saved_names(network.names, network.num_weights)
         self._digest = experiment.text.digest
         self._saved = resumed_after
         self._checkpoints = CheckpointStore(run.checkpoints, experiment.config.checkpoint.keep)
@@ -317,11 +253,3 @@ def _value(row: Row, name: str) -> float:
     value = row[name]
     assert value is not None
     return float(value)
-
-
-def _sum(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Adds tensors from the first to the last; the order of `tf.add_n` is its own affair."""
-    total = tensors[0]
-    for tensor in tensors[1:]:
-        total = total + tensor
-    return total

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from terminal import Terminal
+
+from tests.cli.terminal import Terminal
 
 FEDCLI = Path(sys.executable).with_name("fedcli")
 

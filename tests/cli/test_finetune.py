@@ -76,6 +76,32 @@ def test_goes_on_from_the_pretrained_weights(shakespeare, tiny):
     assert "units: 16" in config
 
 
+def test_generates_from_the_finetuned_weights(shakespeare, tiny):
+    """Not from the original's, as the study does."""
+    from fedcli.models.generation import TextGenerator
+    from fedcli.models.pretrained import load_pretrained
+    from fedcli.models.vocabulary import encode
+    from fedcli.runs.checkpoints import CheckpointStore
+
+    path, weights = tiny
+    run = run_of(shakespeare("finetune", "--pretrained", str(path), *SMALL))
+    ids = encode("What of it?")
+    finetuned = load_pretrained(str(run))
+    logits = TextGenerator(finetuned.model, finetuned.weights).logits(ids)
+    checkpoint = CheckpointStore(run / "checkpoints").latest()
+    saved = [tensor for name, tensor in checkpoint.tensors if name.startswith("global_model_weights/trainable/")]
+    assert checkpoint.round == 2
+    np.testing.assert_allclose(logits, TextGenerator(finetuned.model, saved).logits(ids), rtol=1e-6)
+    assert np.abs(logits - TextGenerator(finetuned.model, weights).logits(ids)).max() > 0.01
+    prompt = ["--prompt", "What of it? ", "--length", "30", "-q", "--temperature", "0.5"]
+    one, again, original = (
+        shakespeare("generate", *source, *prompt).stdout
+        for source in (["--run", str(run)], ["--run", str(run)], ["--pretrained", str(path)])
+    )
+    assert one == again
+    assert one != original
+
+
 def test_samples_go_to_tensorboard_and_the_log(shakespeare, tiny):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

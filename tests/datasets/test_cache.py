@@ -6,12 +6,12 @@ import sys
 import threading
 
 import pytest
-from origin_server import packed, serve, write_database
 
 from fedcli.datasets.cache import cached_path, fetch, is_cached
 from fedcli.datasets.origin import PUBLISHED_ORIGIN
 from fedcli.datasets.sqlite import ClientDatabase, DatabaseSource
 from fedcli.errors import DataError, DownloadError
+from tests.datasets.origin_server import packed, serve, write_database
 
 SOURCE = DatabaseSource("tiny", "bucket/tiny.sqlite.lzma", ("train", "test"), {"train": 4, "test": 4})
 

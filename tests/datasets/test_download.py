@@ -3,10 +3,10 @@ import os
 import socket
 
 import pytest
-from origin_server import serve
 
 from fedcli.datasets.download import ATTEMPTS, BACKOFF, download
 from fedcli.errors import DownloadError
+from tests.datasets.origin_server import serve
 
 BODY = os.urandom(400_000)
 
