@@ -69,7 +69,10 @@ def test_command(command, invoke, tmp_path_factory, monkeypatch, request):
         # Only the larger mirror has the Dickens model.
         origin = shared("mirror" if "dickens" in command else "mirror_small").resolve().as_uri()
     invoke_environment(monkeypatch, FEDCLI_ORIGIN=origin)
-    if words[0] == "generate" and "--run" in words:
+    if words[0] == "compare":
+        invoke("train", "-m", "model=mlp", *SMALL, "rounds=1", "seed=1,2", "hydra.sweep.dir=outputs/sweep")
+        words = [word for word in words if "0.3" not in word and word != "--target"]
+    elif words[0] == "generate" and "--run" in words:
         words[words.index("--run") + 1] = request.getfixturevalue("tiny_text_model")
         words[words.index("--run")] = "--pretrained"
     elif words[0] == "pretrain":

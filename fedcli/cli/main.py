@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fedcli import __version__
-from fedcli.cli import data, doctor, finetune, generate, pretrain, train
+from fedcli.cli import compare, data, doctor, finetune, generate, pretrain, train
 from fedcli.cli.completion_scripts import use_own_scripts
 from fedcli.cli.console import output
 from fedcli.cli.help import ConfigCommand
@@ -32,6 +32,7 @@ app.command("train", cls=ConfigCommand, context_settings=_WITH_OVERRIDES)(train.
 app.command("finetune", cls=ConfigCommand, context_settings=_WITH_OVERRIDES)(finetune.command)
 app.command("pretrain", cls=ConfigCommand, context_settings=_WITH_OVERRIDES)(pretrain.command)
 app.command("generate")(generate.command)
+app.command("compare")(compare.command)
 app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.command)
 

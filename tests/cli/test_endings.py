@@ -45,7 +45,7 @@ class Process:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 if self.mark.encode() in (folder / "environ").read_bytes():
-                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:100])
+                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
             except OSError:
                 continue
         return found
@@ -67,9 +67,27 @@ def until(condition, process=None):
     pytest.fail("not within the deadline")
 
 
+@pytest.fixture
+def start(tmp_path):
+    """Starts a `fedcli train` in tmp_path; what of it still runs after the test is ended."""
+    started = []
+
+    def run(*arguments, shell=None):
+        started.append(Process(tmp_path, *arguments, shell=shell))
+        return started[-1]
+
+    yield run
+    for process in started:
+        if process.process.poll() is None:
+            process.process.kill()
+        process.process.wait()
+        process.process.stdout.close()
+        process.process.stderr.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_after_the_round_and_the_run_can_go_on(tmp_path, invoke, number):
-    process = Process(tmp_path, "rounds=100000", "aggregator=compression")
+def test_a_signal_ends_after_the_round_and_the_run_can_go_on(tmp_path, invoke, start, number):
+    process = start("rounds=100000", "aggregator=compression")
     process.wait_for_rows(3)
     process.process.send_signal(number)
     code, stdout, stderr = process.wait()
@@ -91,9 +109,9 @@ def test_a_signal_ends_after_the_round_and_the_run_can_go_on(tmp_path, invoke, n
     assert not process.left_behind()
 
 
-def test_a_second_signal_ends_at_once(tmp_path):
+def test_a_second_signal_ends_at_once(tmp_path, start):
     # A round of hours.
-    process = Process(tmp_path, "rounds=1", "dataset.client_epochs=1000000", "model.hidden_units=[500]")
+    process = start("rounds=1", "dataset.client_epochs=1000000", "model.hidden_units=[500]")
     process.wait_for_rows(1)
     process.process.send_signal(signal.SIGINT)
     while "stopping after this round" not in process.process.stderr.readline():
@@ -107,9 +125,9 @@ def test_a_second_signal_ends_at_once(tmp_path):
     assert not process.left_behind()
 
 
-def test_a_killed_run_resumes_to_the_same_result(tmp_path, invoke):
+def test_a_killed_run_resumes_to_the_same_result(tmp_path, invoke, start):
     arguments = ["rounds=40", "aggregator=compression", "checkpoint.every=4", "model.hidden_units=[40]"]
-    process = Process(tmp_path, *arguments)
+    process = start(*arguments)
     run = process.wait_for_rows(7)
     process.process.kill()
     process.wait()
@@ -124,8 +142,8 @@ def test_a_killed_run_resumes_to_the_same_result(tmp_path, invoke):
     assert metrics(run) == metrics(other)
 
 
-def test_a_run_that_is_being_written_is_not_resumed(tmp_path, invoke):
-    process = Process(tmp_path, "rounds=100000")
+def test_a_run_that_is_being_written_is_not_resumed(invoke, start):
+    process = start("rounds=100000")
     run = process.wait_for_rows(1)
     result = invoke("train", "--resume", str(run), "-q", "--debug")
     process.process.kill()
@@ -135,16 +153,16 @@ def test_a_run_that_is_being_written_is_not_resumed(tmp_path, invoke):
 
 
 @pytest.mark.parametrize("runtime", ["local", "tff"])
-def test_a_pipe_ends_and_nothing_is_left(tmp_path, runtime):
-    process = Process(tmp_path, "rounds=3", f"runtime={runtime}", shell="2>&1 | tail -n 3")
+def test_a_pipe_ends_and_nothing_is_left(start, runtime):
+    process = start("rounds=3", f"runtime={runtime}", shell="2>&1 | tail -n 3")
     code, stdout, _ = process.wait()
     assert code == 0
     assert "done: 3 rounds" in stdout
     assert not process.left_behind()
 
 
-def test_a_killed_worker_runtime_leaves_nothing(tmp_path):
-    process = Process(tmp_path, "rounds=100000", "runtime=tff")
+def test_a_killed_worker_runtime_leaves_nothing(start):
+    process = start("rounds=100000", "runtime=tff")
     process.wait_for_rows(2)
     assert any("worker_binary" in command for command in process.left_behind())
     process.process.kill()
@@ -152,8 +170,8 @@ def test_a_killed_worker_runtime_leaves_nothing(tmp_path):
     until(lambda: not process.left_behind())
 
 
-def test_a_worker_that_dies_is_an_error(tmp_path):
-    process = Process(tmp_path, "rounds=100000", "runtime=tff")
+def test_a_worker_that_dies_is_an_error(start):
+    process = start("rounds=100000", "runtime=tff")
     run = process.wait_for_rows(2)
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,0 +1,359 @@
+"""Compares groups of runs: the whole computation, from loaded runs to numbers that any form can show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fedcli.config.suggest import did_you_mean
+from fedcli.errors import UsageError
+from fedcli.report import measure
+from fedcli.report.group import Group, group_runs, separating_keys, short_key, shown_value, telling_keys
+from fedcli.report.load import Loaded, Run
+from fedcli.report.measure import Against, Target, less_is_better
+from fedcli.report.pareto import pareto_front
+from fedcli.report.statistics import Difference, Summary, is_finite, summarize, welch
+from fedcli.report.yaml_files import parse_value
+
+_BITS = ("broadcasted_bits", "aggregated_bits")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the runs.
+
+    Attributes:
+        metric: The column of metrics.csv that counts.
+        against: What curves are drawn against.
+        target: A value to reach, if one is asked for.
+        baseline: (key, value) pairs that choose the baseline's group; the first group without any.
+    """
+
+    metric: str = "eval/accuracy"
+    against: Against = "round"
+    target: Target | None = None
+    baseline: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """When the runs of a group reached the target. The summaries are over those that did.
+
+    Attributes:
+        reached: How many did.
+        of: How many there are.
+        round: Rounds of training until then.
+        aggregated_bits: Bits sent up until then.
+        broadcasted_bits: Bits sent down until then.
+        seconds: Of training until then.
+    """
+
+    reached: int
+    of: int
+    round: Summary
+    aggregated_bits: Summary
+    broadcasted_bits: Summary
+    seconds: Summary
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """What a group came to. Every summary is over its seeds.
+
+    Attributes:
+        name: A letter, by which curves are told apart.
+        label: In what it differs from the others: `aggregator=mean`.
+        group: Its config and runs.
+        final: By metric, the last measured value.
+        best: By metric, the best value.
+        rounds: The fewest and the most rounds of its runs.
+        aggregated_bits: Sent up in all rounds.
+        broadcasted_bits: Sent down in all rounds.
+        seconds: Of training.
+        aggregated_ratio: How many times fewer bits than the baseline it sent up; below 1 it sent more.
+        broadcasted_ratio: Likewise, sent down.
+        arrivals: When it reached the target, if one is asked for.
+        difference: Of the final metric, to the baseline; None for the baseline itself, or without values.
+        on_front: Whether no other group has a metric at least as good for at most as many bits up.
+    """
+
+    name: str
+    label: str
+    group: Group
+    final: Mapping[str, Summary]
+    best: Mapping[str, Summary]
+    rounds: tuple[int, int]
+    aggregated_bits: Summary
+    broadcasted_bits: Summary
+    seconds: Summary
+    aggregated_ratio: float | None
+    broadcasted_ratio: float | None
+    arrivals: Arrivals | None
+    difference: Difference | None
+    on_front: bool
+
+    @property
+    def seeds(self) -> int:
+        """How many runs with different seeds it has."""
+        return len(self.group.runs)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The answer.
+
+    Attributes:
+        question: What was asked.
+        groups: In the order found.
+        baseline: The group that the others are compared with; None without any group.
+        keys: Config keys in which the groups differ, without those that follow from others.
+        label_keys: Few of them, enough to tell the groups apart.
+        metrics: The columns that any run has and that can be compared.
+        not_counted: Runs that enter no mean, each with its status and why.
+        foreign: Folders of other programs that were passed over.
+        notes: What a reader must know, in sentences.
+    """
+
+    question: Question
+    groups: list[GroupResult]
+    baseline: GroupResult | None
+    keys: list[str]
+    label_keys: list[str]
+    metrics: list[str]
+    not_counted: list[Run]
+    foreign: list[str]
+    notes: list[str] = field(default_factory=list)
+
+
+def compare(loaded: Loaded, question: Question) -> Comparison:
+    """Compares runs.
+
+    Raises:
+        UsageError: No run has the metric, or the baseline fits none or several groups.
+    """
+    groups, repeats = group_runs(run for run in loaded.runs if run.status == "completed")
+    repeated = {run.folder: run for run in repeats}
+    not_counted = [
+        repeated.get(run.folder, run) for run in loaded.runs if run.status != "completed" or run.folder in repeated
+    ]
+    metrics = _metrics(loaded.runs)
+    if metrics:
+        asked = [question.metric] + ([question.target.metric] if question.target else [])
+        for metric in asked:
+            if metric not in metrics:
+                raise UsageError(f"{metric}: no run has this metric", _choices(metric, metrics))
+    configs = [group.config for group in groups]
+    keys = telling_keys(configs)
+    baseline = _find_baseline(configs, keys, question.baseline) if groups else 0
+    front = _front(groups, question.metric)
+    results = [
+        _result(index, group, groups[baseline], label, question, metrics, is_on_front)
+        for index, (group, label, is_on_front) in enumerate(zip(groups, _labels(configs, keys), front, strict=True))
+    ]
+    chosen = results[baseline] if results else None
+    comparison = Comparison(
+        question,
+        results,
+        chosen,
+        keys,
+        separating_keys(configs, keys),
+        metrics,
+        not_counted,
+        [str(path) for path in loaded.foreign],
+    )
+    comparison.notes.extend(_notes(comparison))
+    return comparison
+
+
+def verdict(result: GroupResult, baseline: GroupResult, metric: str) -> str:
+    """Says in words what a difference to the baseline is worth."""
+    difference = result.difference
+    if difference is None:
+        return f"{metric} cannot be compared: {'the baseline' if not baseline.final[metric].n else 'it'} has no value"
+    if difference.low is None:
+        return "one seed proves nothing: run both with more, seed=1,2,3"
+    if difference.degrees is None:
+        return "no spread among the seeds, so no interval: do they differ at all?"
+    if not difference.excludes_zero:
+        return "the interval holds 0: chance can explain it"
+    is_better = (difference.value < 0) == less_is_better(metric)
+    return f"{'better' if is_better else 'worse'} than the baseline: the interval does not hold 0"
+
+
+def _result(
+    index: int,
+    group: Group,
+    baseline: Group,
+    label: str,
+    question: Question,
+    metrics: Sequence[str],
+    on_front: bool,
+) -> GroupResult:
+    final = {metric: summarize(_finals(group, metric)) for metric in metrics}
+    best = {metric: summarize(measure.best(run.rows, metric) for run in group.runs) for metric in metrics}
+    down, up = (summarize(_finals(group, name)) for name in _BITS)
+    base_down, base_up = (summarize(_finals(baseline, name)) for name in _BITS)
+    rounds = [int(run.rows[-1]["round"] or 0) for run in group.runs]
+    values = [value for value in _finals(group, question.metric) if is_finite(value)]
+    base_values = [value for value in _finals(baseline, question.metric) if is_finite(value)]
+    return GroupResult(
+        name=letters(index),
+        label=label,
+        group=group,
+        final=final,
+        best=best,
+        rounds=(min(rounds), max(rounds)),
+        aggregated_bits=up,
+        broadcasted_bits=down,
+        seconds=summarize(measure.seconds(run.rows)[-1] for run in group.runs),
+        aggregated_ratio=_ratio(base_up.mean, up.mean),
+        broadcasted_ratio=_ratio(base_down.mean, down.mean),
+        arrivals=None if question.target is None else _arrivals(group, question.target),
+        difference=None if group is baseline else welch(values, base_values),
+        on_front=on_front,
+    )
+
+
+def _arrivals(group: Group, target: Target) -> Arrivals:
+    all_runs = [measure.arrival(run.rows, target) for run in group.runs]
+    found = [arrival for arrival in all_runs if arrival is not None]
+    return Arrivals(
+        reached=len(found),
+        of=len(all_runs),
+        round=summarize(arrival.round for arrival in found),
+        aggregated_bits=summarize(arrival.aggregated_bits for arrival in found),
+        broadcasted_bits=summarize(arrival.broadcasted_bits for arrival in found),
+        seconds=summarize(arrival.seconds for arrival in found),
+    )
+
+
+def _front(groups: Sequence[Group], metric: str) -> list[bool]:
+    sign = -1 if less_is_better(metric) else 1
+    points = []
+    for group in groups:
+        up = summarize(_finals(group, "aggregated_bits")).mean
+        value = summarize(_finals(group, metric)).mean
+        points.append(None if up is None or value is None else (up, sign * value))
+    marks = iter(pareto_front([point for point in points if point is not None]))
+    return [point is not None and next(marks) for point in points]
+
+
+def _find_baseline(configs: Sequence[Mapping[str, Any]], keys: Sequence[str], wanted: Sequence[tuple[str, str]]) -> int:
+    """Returns the index of the one group that has all wanted values; the first without any wanted."""
+    if not wanted:
+        return 0
+    known = list(dict.fromkeys(key for config in configs for key in config))
+    fits = list(range(len(configs)))
+    for key, value in wanted:
+        full = full_key(key, known)
+        if full is None:
+            raise UsageError(f"--baseline {key}={value}: no run has the key {key}", _choices(key, known))
+        left = [index for index in fits if full in configs[index] and _is_value(configs[index][full], value)]
+        if not left:
+            present = dict.fromkeys(shown_value(configs[index][full]) for index in fits if full in configs[index])
+            raise UsageError(f"--baseline {key}={value}: no group has this value", _choices(value, present))
+        fits = left
+    if len(fits) > 1:
+        named = " ".join(f"{key}={value}" for key, value in wanted)
+        labels = _labels([configs[index] for index in fits], telling_keys([configs[index] for index in fits]))
+        raise UsageError(
+            f"--baseline {named}: {len(fits)} groups fit: {'; '.join(labels[:6])}",
+            f"add another --baseline KEY=VALUE, such as --baseline {labels[0].split(', ')[0]}",
+        )
+    return fits[0]
+
+
+def full_key(key: str, known: Sequence[str]) -> str | None:
+    """Finds a config key as users type it: `aggregator` is `aggregator.name`."""
+    return next((name for name in (key, f"{key}.name") if name in known), None)
+
+
+def _is_value(value: Any, text: str) -> bool:
+    return shown_value(value) == text or bool(parse_value(text) == value)
+
+
+def _labels(configs: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[str]:
+    """Names each group by what tells it apart, with `...` where it differs in more; a single one by its parts."""
+    few = separating_keys(configs, keys)
+    more = ["..."] if len(few) < len(keys) else []
+    labels = []
+    for config in configs:
+        parts = [f"{short_key(key)}={shown_value(config[key])}" for key in few if key in config]
+        if not keys:
+            parts = [shown_value(value) for key, value in config.items() if key in _PARTS]
+        labels.append(", ".join(parts + more) or "no other keys")
+    return labels
+
+
+_PARTS = ("dataset.name", "model.name", "algorithm.name", "aggregator.name")
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    metric = comparison.question.metric
+    notes = []
+    if not comparison.groups:
+        notes.append("no completed run: there is nothing to average")
+    for result in comparison.groups:
+        if result.rounds[0] != result.rounds[1]:
+            notes.append(
+                f"{result.name} ({result.label}): its runs have different lengths, {result.rounds[0]} to "
+                f"{result.rounds[1]} rounds; final values and totals are of different rounds"
+            )
+        final = result.final[metric]
+        if final.missing:
+            values = _finals(result.group, metric)
+            diverged = sum(value is not None and not math.isfinite(value) for value in values)
+            why = f"{diverged} of {result.seeds} runs ended with no finite number for {metric}"
+            if not diverged:
+                why = f"{final.missing} of {result.seeds} runs did not measure {metric}"
+            rest = "; the mean is over the others, which flatters it" if final.n else ""
+            notes.append(f"{result.name} ({result.label}): {why}{rest}")
+    if "dataset.name" in comparison.keys:
+        notes.append("the groups have different data sets: their metrics do not measure the same")
+    if any(result.seeds == 1 for result in comparison.groups):
+        notes.append("one seed proves nothing: a group with one seed has no spread and no confidence interval")
+    if comparison.not_counted:
+        notes.append(f"{count(len(comparison.not_counted), 'run')} not counted in any mean")
+    if comparison.foreign:
+        notes.append(f"passed over, files of another program: {', '.join(comparison.foreign)}")
+    return notes
+
+
+def _finals(group: Group, metric: str) -> list[float | None]:
+    return [measure.final(run.rows, metric) for run in group.runs]
+
+
+def _metrics(runs: Sequence[Run]) -> list[str]:
+    columns = dict.fromkeys(name for run in runs if run.rows for name in run.rows[0])
+    return [name for name in columns if name not in ("round", "seconds", *_BITS)]
+
+
+def _ratio(baseline: float | None, value: float | None) -> float | None:
+    return baseline / value if baseline is not None and value else None
+
+
+def letters(index: int) -> str:
+    """Names groups A, B, ... Z, AA, AB, ..."""
+    name = ""
+    index += 1
+    while index:
+        index, letter = divmod(index - 1, 26)
+        name = chr(ord("A") + letter) + name
+    return name
+
+
+def _choices(word: str, choices: Sequence[str] | Mapping[str, Any]) -> str:
+    """Lists choices; of many, the closest."""
+    if len(choices) <= 20:
+        return did_you_mean(word, choices)
+    import difflib
+
+    close = difflib.get_close_matches(word, [*choices, *map(short_key, choices)], n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else "config.yaml and metrics.csv of a run have the names"
+
+
+def count(number: int, noun: str) -> str:
+    """Writes `1 run`, `2 runs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,109 @@
+"""What one run's metrics come to: final, best, totals, and when it reached a target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from fedcli.errors import UsageError
+from fedcli.report.statistics import is_finite
+from fedcli.runs.metrics import Row
+
+Against = Literal["round", "bits", "seconds"]
+
+#: Metrics of which less is better.
+_LESS_IS_BETTER = re.compile(r"loss|perplexity|error", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A value to reach: at least, or for a loss at most.
+
+    Attributes:
+        metric: A column of metrics.csv.
+        value: In the metric's unit.
+    """
+
+    metric: str
+    value: float
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Reads `METRIC=VALUE`.
+
+        Raises:
+            UsageError: It has another form.
+        """
+        metric, _, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not metric or not is_finite(number):
+            raise UsageError(f"--target {text}: not METRIC=NUMBER", "for example --target eval/accuracy=0.95")
+        return cls(metric, number)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """The first evaluated round at which a run reached a target, and what it had spent by then.
+
+    Attributes:
+        round: Rounds of training.
+        aggregated_bits: Sent by clients in all rounds until then.
+        broadcasted_bits: Sent to clients, likewise.
+        seconds: Of training and aggregation, likewise.
+    """
+
+    round: float
+    aggregated_bits: float | None
+    broadcasted_bits: float | None
+    seconds: float
+
+
+def less_is_better(metric: str) -> bool:
+    """Tells whether a metric is a loss."""
+    return _LESS_IS_BETTER.search(metric) is not None
+
+
+def final(rows: Sequence[Row], metric: str) -> float | None:
+    """Returns the last value that was measured, which may be NaN."""
+    return next((value for row in reversed(rows) if (value := row.get(metric)) is not None), None)
+
+
+def best(rows: Iterable[Row], metric: str) -> float | None:
+    """Returns the best finite value."""
+    values = [value for row in rows if is_finite(value := row.get(metric))]
+    if not values:
+        return None
+    return min(values) if less_is_better(metric) else max(values)
+
+
+def seconds(rows: Iterable[Row]) -> list[float]:
+    """Returns the seconds spent up to each row. Rows without a time add nothing."""
+    total = 0.0
+    spent = []
+    for row in rows:
+        if is_finite(value := row.get("seconds")):
+            total += value
+        spent.append(total)
+    return spent
+
+
+def arrival(rows: Sequence[Row], target: Target) -> Arrival | None:
+    """Finds the first evaluated row that reaches a target; None if none does."""
+    sign = -1 if less_is_better(target.metric) else 1
+    for row, spent in zip(rows, seconds(rows), strict=True):
+        value = row.get(target.metric)
+        if is_finite(value) and sign * value >= sign * target.value:
+            return Arrival(row["round"] or 0, row.get("aggregated_bits"), row.get("broadcasted_bits"), spent)
+    return None
+
+
+def positions(rows: Sequence[Row], against: Against) -> list[float | None]:
+    """Returns where each row stands: rounds, bits sent up so far, or seconds so far."""
+    if against == "seconds":
+        return [*seconds(rows)]
+    return [row.get("round" if against == "round" else "aggregated_bits") for row in rows]

@@ -1,0 +1,24 @@
+"""The texts that a run of a text model wrote, read from its run.log."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_ENTRY = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ \S+: ", re.MULTILINE)
+_SAMPLE = re.compile(r"sample after round (\d+): ")
+
+
+def read_samples(run_log: Path) -> list[tuple[int, str]]:
+    """Returns (round, text) of each sample, in order; none if there is no log. Texts may have several lines."""
+    try:
+        log = run_log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    if "sample after round" not in log:
+        return []
+    samples = []
+    for entry in _ENTRY.split(log):
+        if found := _SAMPLE.match(entry):
+            samples.append((int(found[1]), entry[found.end() :].removesuffix("\n")))
+    return samples
