@@ -1,6 +1,7 @@
 """What tests of several packages share: the data beside the project, and the real command line."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 from fedcli.runtime.tensorflow_settings import set_up_tensorflow
 
 set_up_tensorflow()
+
+# A shell starts background jobs with Ctrl-C ignored, and their children inherit it: then none could be interrupted.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The folder beside the project with the mirror of the public data; not on every machine.
 SHARED = Path(__file__).parents[1].parent / "shared"

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand
 
-from fedcli.config.location import choices
+from fedcli.config.location import choices, config_folder
+
+_EXAMPLE = "rounds=20 dataset.batch_size=10 client_optimizer.learning_rate=0.05"
+_EXAMPLES = {"pretrain": "epochs=5 model.units=512 learning_rate=0.0005"}
+
+
+def _groups(command: str) -> list[str]:
+    """Lists the config groups of a command, in its YAML file's defaults (read as text: YAML takes long to import)."""
+    text = (config_folder() / f"{command}.yaml").read_text()
+    return re.findall(r"^  - (?:optional )?(\w+):", text, re.MULTILINE)
 
 
 class ConfigCommand(TyperCommand):
@@ -21,13 +31,14 @@ class ConfigCommand(TyperCommand):
         table = Table(title="Config groups (GROUP=CHOICE)", title_justify="left", title_style="bold", box=None)
         table.add_column("group", style="cyan", no_wrap=True)
         table.add_column("choices")
+        groups = _groups(ctx.info_name)
         for group, names in choices().items():
-            table.add_row(group, ", ".join(names))
+            if group in groups:
+                table.add_row(group, ", ".join(names))
         console = Console()
         console.print(table)
         console.print(
-            "\nOther keys are set by their path: [cyan]rounds=20 dataset.batch_size=10 "
-            "client_optimizer.learning_rate=0.05[/]\n"
+            f"\nOther keys are set by their path: [cyan]{_EXAMPLES.get(ctx.info_name, _EXAMPLE)}[/]\n"
             f"[cyan]fedcli {ctx.info_name} --cfg job[/] shows them all; with [cyan]-m[/], "
             "[cyan]seed=1,2,3[/] runs one job for each value.\n",
             highlight=False,

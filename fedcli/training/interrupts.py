@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -22,11 +22,11 @@ class StopRequest:
 
 
 @contextmanager
-def stop_after_round(on_first: object = None) -> Iterator[StopRequest]:
+def stop_after_round(on_first: Callable[[], None]) -> Iterator[StopRequest]:
     """Catches the first SIGINT or SIGTERM; the second raises KeyboardInterrupt.
 
     Args:
-        on_first: Called without arguments at the first signal, to tell the user that it was heard.
+        on_first: Called at the first signal, to tell the user that it was heard.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -37,8 +37,7 @@ def stop_after_round(on_first: object = None) -> Iterator[StopRequest]:
         if request:
             raise KeyboardInterrupt
         request.signal_name = signal.Signals(number).name
-        if callable(on_first):
-            on_first()
+        on_first()
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:

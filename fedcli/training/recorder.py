@@ -17,6 +17,7 @@ from fedcli.runs.directory import RunDirectory
 from fedcli.runs.events import EventWriter, truncate_events
 from fedcli.runs.metrics import MetricsWriter, Row, truncate_metrics
 from fedcli.runtime.base import State
+from fedcli.runtime.engine.communication import Communication
 from fedcli.runtime.engine.compiled import CompiledRound
 
 _log = logging.getLogger(__name__)
@@ -37,6 +38,24 @@ class Progress:
     state: State
     broadcasted_bits: int = 0
     aggregated_bits: int = 0
+
+    def after(self, state: State, bits: Communication) -> Progress:
+        """Returns where the run is after one more round, which cost so many bits."""
+        return Progress(
+            self.round + 1,
+            state,
+            self.broadcasted_bits + bits.broadcasted_bits,
+            self.aggregated_bits + bits.aggregated_bits,
+        )
+
+    def bits_row(self, bits: Communication) -> Row:
+        """Returns the columns about communication, with the bits of the round just done."""
+        return {
+            "broadcasted_bits": self.broadcasted_bits,
+            "aggregated_bits": self.aggregated_bits,
+            "broadcasted_bits_round": bits.broadcasted_bits,
+            "aggregated_bits_round": bits.aggregated_bits,
+        }
 
 
 def load_progress(run: RunDirectory, keep: int, compiled: CompiledRound) -> Progress | None:

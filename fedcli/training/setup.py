@@ -136,7 +136,7 @@ class Experiment:
         return row
 
     def bits(self, num_clients: int) -> Communication:
-        """Returns the bits of one round with so many clients."""
+        """Returns the bits of a round with so many clients."""
         per_client = self.compiled.communication
         return Communication(per_client.broadcasted_bits * num_clients, per_client.aggregated_bits * num_clients)
 

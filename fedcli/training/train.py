@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fedcli.config.checks import check_clients_per_round
@@ -27,8 +25,6 @@ from fedcli.training.sampling import example_order, generator, sample_clients, s
 if TYPE_CHECKING:
     from fedcli.training.recorder import Progress, Recorder
     from fedcli.training.setup import Experiment
-
-_log = logging.getLogger(__name__)
 
 
 def train(
@@ -65,7 +61,7 @@ def train(
 
         if progress is None:
             progress = experiment.initial_progress()
-            row: Row = {"round": 0, **experiment.evaluate(progress.state), **_bits_before_training()}
+            row: Row = {"round": 0, **experiment.evaluate(progress.state), **progress.bits_row(experiment.bits(0))}
             recorder.row(row)
             _show_sample(experiment, recorder, progress)
             recorder.checkpoint(progress)
@@ -85,21 +81,12 @@ def train(
             )
             seconds = time.perf_counter() - started
             bits = experiment.bits(len(clients))
-            progress = replace(
-                progress,
-                round=round,
-                state=result.state,
-                broadcasted_bits=progress.broadcasted_bits + bits.broadcasted_bits,
-                aggregated_bits=progress.aggregated_bits + bits.aggregated_bits,
-            )
+            progress = progress.after(result.state, bits)
             row = {
                 "round": round,
                 **experiment.train_metrics(result.metrics),
                 **(experiment.evaluate(progress.state) if _is_evaluated(config, round) else {}),
-                "broadcasted_bits": progress.broadcasted_bits,
-                "aggregated_bits": progress.aggregated_bits,
-                "broadcasted_bits_round": bits.broadcasted_bits,
-                "aggregated_bits_round": bits.aggregated_bits,
+                **progress.bits_row(bits),
                 "seconds": seconds,
             }
             recorder.row(row)
@@ -162,11 +149,6 @@ def _is_evaluated(config: TrainConfig, round: int) -> bool:
 def _show_sample(experiment: Experiment, recorder: Recorder, progress: Progress) -> None:
     if text := experiment.sample(progress.state):
         recorder.text(progress.round, "sample", text)
-
-
-def _bits_before_training() -> Row:
-    names = ("broadcasted_bits", "aggregated_bits", "broadcasted_bits_round", "aggregated_bits_round")
-    return dict.fromkeys(names, 0)
 
 
 def _stop_if_asked(stop: StopRequest, round: int, run: RunDirectory, command: str) -> None:
