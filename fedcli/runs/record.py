@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from fedcli.errors import FedcliError, RunDirectoryError
+from fedcli.errors import FedcliError, Interrupted, RunDirectoryError
 from fedcli.runs import environment
 from fedcli.runs.atomic import damaged, read_json, write_json
 from fedcli.runs.process import Process
@@ -108,6 +108,13 @@ class RunRecord:
         if self.status != "running" or self.process is None:
             return False
         return self.process.is_alive()
+
+
+def status_after(error: type[BaseException] | None) -> Status:
+    """Returns the status of a run that ended with an error of a type, None for none."""
+    if error is None:
+        return "completed"
+    return "interrupted" if issubclass(error, Interrupted | KeyboardInterrupt) else "failed"
 
 
 def write_record(path: Path, record: RunRecord) -> None:

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from fedcli.errors import Interrupted, RunDirectoryError
+from fedcli.errors import RunDirectoryError
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.lock import RunLock
-from fedcli.runs.record import RunRecord, Status, read_record, write_record
+from fedcli.runs.record import RunRecord, read_record, status_after, write_record
 
 _log = logging.getLogger(__name__)
 
@@ -40,20 +40,16 @@ def recorded(
         else:
             record = RunRecord.begin(id=id, command=command, argv=argv, overrides=overrides, seed=seed)
         write_record(run.run_json, record)
-        status: Status = "failed"
         error: BaseException | None = None
         try:
             yield record
-            status = "completed"
-        except (Interrupted, KeyboardInterrupt) as raised:
-            status, error = "interrupted", raised
-            raise
         except BaseException as raised:
             error = raised
-            _log.info("the run failed", exc_info=True)
+            if status_after(type(raised)) == "failed":
+                _log.info("the run failed", exc_info=True)
             raise
         finally:
-            record.finish(status, error)
+            record.finish(status_after(type(error) if error is not None else None), error)
             try:
                 write_record(run.run_json, record)
             except RunDirectoryError:

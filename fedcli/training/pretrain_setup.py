@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import tensorflow as tf
@@ -14,11 +14,12 @@ import tensorflow as tf
 from fedcli.config.flat import flat
 from fedcli.config.pretrain import PretrainConfig
 from fedcli.datasets.base import Examples
-from fedcli.errors import ConfigError, Interrupted, RunDirectoryError
+from fedcli.errors import ConfigError, RunDirectoryError
 from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.events import EventWriter, truncate_events
 from fedcli.runs.metrics import MetricsWriter, Row, truncate_metrics
+from fedcli.runs.record import status_after
 from fedcli.training.network import Network
 from fedcli.training.sampling import generator
 from fedcli.training.text_file import TrainingText
@@ -165,19 +166,9 @@ class Pretraining:
         best = Best(meta["best_epoch"], meta["best_loss"], meta["best_accuracy"], tensors[len(names) :])
         return EpochProgress(checkpoint.round, tensors[: len(names)], best)
 
-    @contextmanager
-    def recording(self, run: RunDirectory, progress: EpochProgress | None) -> Iterator[EpochRecorder]:
-        """Opens the run's files, and closes them with the status that the run ends with."""
-        recorder = EpochRecorder(run, self, None if progress is None else progress.epoch)
-        with ExitStack() as stack:
-            status = "failed"
-            stack.callback(lambda: recorder.close(status))
-            try:
-                yield recorder
-                status = "completed"
-            except (Interrupted, KeyboardInterrupt):
-                status = "interrupted"
-                raise
+    def recording(self, run: RunDirectory, progress: EpochProgress | None) -> EpochRecorder:
+        """Opens the run's files; a context manager, which closes them."""
+        return EpochRecorder(run, self, None if progress is None else progress.epoch)
 
 
 class EpochRecorder:
@@ -230,14 +221,13 @@ class EpochRecorder:
         )
         self._saved = progress.epoch
 
-    def close(self, status: str) -> None:
-        """Closes the files.
+    def __enter__(self) -> Self:
+        return self
 
-        Args:
-            status: `completed`, `interrupted` or `failed`.
-        """
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        """Closes the files, with the status that the run ends with."""
         self._metrics.close()
-        self._events.close(status)
+        self._events.close(status_after(kind))
 
 
 def _saved_names(names: Sequence[str], num_weights: int) -> list[str]:

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.events import EventWriter, truncate_events
 from fedcli.runs.metrics import MetricsWriter, Row, truncate_metrics
+from fedcli.runs.record import status_after
 from fedcli.runtime.base import State
 from fedcli.runtime.engine.communication import Communication
 from fedcli.runtime.engine.compiled import CompiledRound
@@ -138,11 +140,10 @@ class Recorder:
             },
         )
 
-    def close(self, status: str) -> None:
-        """Closes the files.
+    def __enter__(self) -> Self:
+        return self
 
-        Args:
-            status: `completed`, `interrupted` or `failed`.
-        """
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        """Closes the files, with the status that the run ends with."""
         self._metrics.close()
-        self._events.close(status)
+        self._events.close(status_after(kind))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from fedcli.algorithms.base import Parts
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
-from fedcli.errors import Interrupted
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row
 from fedcli.runtime.base import Runtime, State
@@ -91,22 +90,12 @@ class Experiment:
         """Reads the run's newest checkpoint."""
         return load_progress(run, self.config.checkpoint.keep, self.compiled)
 
-    @contextmanager
-    def recording(self, run: RunDirectory, progress: Progress | None) -> Iterator[Recorder]:
-        """Opens the run's files, and closes them with the status that the run ends with."""
+    def recording(self, run: RunDirectory, progress: Progress | None) -> Recorder:
+        """Opens the run's files; a context manager, which closes them."""
         measured = [name for leaf in self.compiled.metrics if (name := _measurement(leaf.path))]
         if self._is_text:
             measured += _TEXT_COLUMNS
-        recorder = Recorder(run, self.config, self.compiled, measured, None if progress is None else progress.round)
-        with ExitStack() as stack:
-            status = "failed"
-            stack.callback(lambda: recorder.close(status))
-            try:
-                yield recorder
-                status = "completed"
-            except (Interrupted, KeyboardInterrupt):
-                status = "interrupted"
-                raise
+        return Recorder(run, self.config, self.compiled, measured, None if progress is None else progress.round)
 
     def evaluate(self, state: State) -> Row:
         """Evaluates the model in a server's state on the test split."""
