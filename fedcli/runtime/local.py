@@ -1,7 +1,8 @@
 """`runtime=local`: the compiled round, executed in this process by TensorFlow sessions.
 
 Each thread that trains clients has a graph and a session of its own, since variables live in the session. Updates
-are summed in the clients' order as they arrive, so memory does not grow with the number of clients. TensorFlow's
+are decoded by the thread that trained the client and summed in the clients' order as they arrive, so memory does not
+grow with the number of clients. TensorFlow's
 kernels use one thread each: how many clients train at a time then changes nothing in the numbers.
 """
 
@@ -12,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +31,24 @@ if TYPE_CHECKING:
 Arrays = Sequence[NDArray[np.generic]]
 
 
+_share: int | None = None
+
+
 def available_cores() -> int:
     """Counts the cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0))
+    return cores if _share is None else min(cores, _share)
+
+
+@contextmanager
+def cores_shared(share: int | None) -> Iterator[None]:
+    """Lets this process use only so many cores while the block runs, since others run beside it; None for all."""
+    global _share
+    before, _share = _share, share
+    try:
+        yield
+    finally:
+        _share = before
 
 
 @runtimes.register("local")
@@ -90,12 +107,12 @@ class LocalRuntime(Runtime):
         """Runs one round; see the base class."""
         server = self._server
         broadcast = server.call("prepare", state, seed)
-        updates = self._train(clients, broadcast)
+        sums = self._train(clients, broadcast)
         total: Arrays | None = None
         for start in range(0, len(clients), self._group_size):
-            group = server.call("zero", (), seed)
-            for _ in clients[start : start + self._group_size]:
-                group = server.call("accumulate", [*group, *next(updates)], seed)
+            group = next(sums)
+            for _ in clients[start + 1 : start + self._group_size]:
+                group = server.call("merge", [*group, *next(sums)], seed)
             total = group if total is None else server.call("merge", [*total, *group], seed)
         if total is None:
             total = server.call("zero", (), seed)
@@ -110,7 +127,7 @@ class LocalRuntime(Runtime):
         self._pool.shutdown(cancel_futures=True)
 
     def _train(self, clients: Sequence[ClientWork], broadcast: Arrays) -> Iterator[Arrays]:
-        """Trains clients, a few ahead of the one whose update is taken, and yields updates in order."""
+        """Trains clients, a few ahead of the one whose sum is taken, and yields their sums in order."""
         ahead: deque[Future[Arrays]] = deque()
         try:
             for client in clients:
@@ -129,4 +146,4 @@ class LocalRuntime(Runtime):
             from fedcli.runtime.engine.sessions import ClientSession
 
             session = self._of_thread.session = ClientSession(self._compiled)
-        return session.train(client, broadcast)
+        return session.summed(client, broadcast)

@@ -128,7 +128,7 @@ def test_problems_name_the_fields():
 
 
 def test_memory_does_not_hold_all_updates(compiled):
-    """Only a few clients are ahead of the one whose update is taken."""
+    """Only a few clients are ahead of the one whose sum is taken."""
     running, most = [0], [0]
 
     def counting(client):
@@ -146,15 +146,16 @@ def test_memory_does_not_hold_all_updates(compiled):
     with LocalRuntime(2, 10) as runtime:
         runtime.load(compiled())
         state = runtime.initial_state((0, 0))
-        accumulate = runtime._server.call
+        server_call = runtime._server.call
 
         def call(part, *arguments):
-            if part == "accumulate":
+            # The first client's sum is what the others are merged into, until the report.
+            if part in ("merge", "report"):
                 running[0] -= 1
-            return accumulate(part, *arguments)
+            return server_call(part, *arguments)
 
         runtime._server.call = call
         runtime.run_round(state, [counting(c) for c in range(40)], (0, 0))
     assert running[0] == 0
-    assert most[0] <= 4
+    assert most[0] <= 5
     assert SPEC.num_classes == 4

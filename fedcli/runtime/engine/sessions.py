@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -25,28 +26,49 @@ def session_config() -> tf.compat.v1.ConfigProto:
 
 
 class _Call:
-    """One part in a graph and session, ready to be called."""
+    """Tensors of a graph, ready to be fetched from a session again and again.
+
+    Args:
+        session: The session.
+        fetches: What a call returns.
+        feeds: What a call takes.
+        parts: The imported parts that it executes, with the names that their random numbers derive from.
+    """
 
     def __init__(
         self,
         session: tf.compat.v1.Session,
-        imported: Sequence[tf.Tensor],
+        fetches: Sequence[tf.Tensor],
         feeds: Sequence[tf.Tensor],
-        initialize: tf.Operation | None,
-        keys: tf.Tensor | None,
+        parts: Mapping[bytes, _Imported],
     ) -> None:
-        self._initialize: Callable[[], object] = (
-            session.make_callable(initialize) if initialize is not None else lambda: None
-        )
-        self._keys = 0 if keys is None else int(keys.shape[0])
-        feeds = [*feeds, keys] if keys is not None else list(feeds)
-        self._run = session.make_callable(list(imported), feed_list=list(feeds))
+        initialize = [part.initialize for part in parts.values() if part.initialize is not None]
+        self._initialize: Callable[[], object] = session.make_callable(initialize) if initialize else lambda: None
+        self._keys = {name: int(part.keys.shape[0]) for name, part in parts.items() if part.keys is not None}
+        keys = [part.keys for part in parts.values() if part.keys is not None]
+        self._run = session.make_callable(list(fetches), feed_list=[*feeds, *keys])
 
     def __call__(self, values: Sequence[object], seed: Sequence[int]) -> Arrays:
         self._initialize()
-        if self._keys:
-            values = [*values, randomness.keys(seed, self._keys)]
-        return self._run(*values)
+        keys = [randomness.keys((*seed, *name), count) for name, count in self._keys.items()]
+        return self._run(*values, *keys)
+
+
+@dataclass(frozen=True)
+class _Imported:
+    """A part in a graph.
+
+    Attributes:
+        inputs: What is to be fed, where it is not connected to something else.
+        outputs: What it computes.
+        initialize: To be run before each call.
+        keys: The keys of its random operations, to be fed.
+    """
+
+    inputs: Sequence[tf.Tensor]
+    outputs: Sequence[tf.Tensor]
+    initialize: tf.Operation | None
+    keys: tf.Tensor | None
 
 
 class ServerSession:
@@ -59,8 +81,9 @@ class ServerSession:
         with graph.as_default():
             for name, part in compiled.parts.items():
                 if name != "work":
-                    feeds = _import(graph, part, name, {}, part.inputs)
-                    self._calls[name] = _call(self._session, graph, part, name, feeds)
+                    imported = _import(graph, part, name)
+                    parts = {name.encode(): imported}
+                    self._calls[name] = _Call(self._session, imported.outputs, imported.inputs, parts)
 
     def call(self, part: str, values: Arrays, seed: Sequence[int]) -> Arrays:
         """Executes a part.
@@ -70,14 +93,16 @@ class ServerSession:
             values: Its inputs, in TFF's order.
             seed: What its random operations derive from.
         """
-        return self._calls[part](values, (*seed, *part.encode()))
+        return self._calls[part](values, seed)
 
 
 class ClientSession:
-    """A client's work, with the batching of its examples in the same graph."""
+    """A client's work, with the batching of its examples before it and the beginning of the sum behind it.
+
+    A coded update is so decoded where the client trains, and not where clients wait for their turn to be summed.
+    """
 
     def __init__(self, compiled: CompiledRound) -> None:
-        work = compiled.parts["work"]
         x, y = compiled.batch
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph, config=session_config())
@@ -86,15 +111,25 @@ class ClientSession:
             examples_y = tf.compat.v1.placeholder(y.dtype, y.shape)
             batch_size = tf.compat.v1.placeholder(tf.int64, [])
             batches = batched(examples_x, examples_y, batch_size)
-            dataset, *broadcast = work.inputs
-            feeds = _import(graph, work, "work", {dataset: batches._variant_tensor}, broadcast)
-            feeds = [examples_x, examples_y, batch_size, *feeds]
-            self._work = _call(self._session, graph, work, "work", feeds)
+            work = _import(graph, compiled.parts["work"], "work", [batches._variant_tensor])
+            zero = _import(graph, compiled.parts["zero"], "zero")
+            sums = _import(graph, compiled.parts["accumulate"], "accumulate", [*zero.outputs, *work.outputs])
+            feeds = [examples_x, examples_y, batch_size, *work.inputs]
+            self._update = _Call(self._session, work.outputs, feeds, {b"": work})
+            self._sum = _Call(self._session, sums.outputs, feeds, {b"": work, b"zero": zero, b"accumulate": sums})
 
-    def train(self, client: ClientWork, broadcast: Arrays) -> Arrays:
-        """Returns what the client sends to the server."""
+    def update(self, client: ClientWork, broadcast: Arrays) -> Arrays:
+        """Trains a client and returns what it sends to the server."""
+        return self._call(self._update, client, broadcast)
+
+    def summed(self, client: ClientWork, broadcast: Arrays) -> Arrays:
+        """Trains a client and returns the sum that has what it sends as its only part."""
+        return self._call(self._sum, client, broadcast)
+
+    @staticmethod
+    def _call(call: _Call, client: ClientWork, broadcast: Arrays) -> Arrays:
         examples = client.examples()
-        return self._work([examples.x, examples.y, client.batch_size, *broadcast], client.seed)
+        return call([examples.x, examples.y, client.batch_size, *broadcast], client.seed)
 
 
 def batched(x: tf.Tensor, y: tf.Tensor, batch_size: tf.Tensor | int) -> tf.data.Dataset:
@@ -112,18 +147,25 @@ def batched(x: tf.Tensor, y: tf.Tensor, batch_size: tf.Tensor | int) -> tf.data.
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
 
 
-def _import(
-    graph: tf.Graph, part: Part, name: str, input_map: dict[str, tf.Tensor], inputs: Sequence[str]
-) -> list[tf.Tensor]:
-    """Imports a part under its name and returns its inputs to feed."""
-    tf.import_graph_def(randomness.seeded(part.graph), input_map=input_map, name=name)
-    return [graph.get_tensor_by_name(f"{name}/{tensor}") for tensor in inputs]
+def _import(graph: tf.Graph, part: Part, name: str, connected: Sequence[tf.Tensor] = ()) -> _Imported:
+    """Imports a part under its name.
 
+    Args:
+        graph: The graph, which is the current one.
+        part: The part.
+        name: Its name.
+        connected: What its first inputs are connected to.
+    """
+    known, fed = part.inputs[: len(connected)], part.inputs[len(connected) :]
+    tf.import_graph_def(randomness.seeded(part.graph), input_map=dict(zip(known, connected, strict=True)), name=name)
 
-def _call(session: tf.compat.v1.Session, graph: tf.Graph, part: Part, name: str, feeds: Sequence[tf.Tensor]) -> _Call:
-    fetches = [graph.get_tensor_by_name(f"{name}/{tensor}") for tensor in part.outputs]
-    initialize = graph.get_operation_by_name(f"{name}/{part.initialize_op}") if part.initialize_op else None
-    keys = None
-    if randomness.random_operations(part.graph):
-        keys = graph.get_tensor_by_name(f"{name}/{randomness.KEYS}:0")
-    return _Call(session, fetches, feeds, initialize, keys)
+    def tensor(of: str) -> tf.Tensor:
+        # An output that is an input has been replaced by what that is connected to.
+        return connected[known.index(of)] if of in known else graph.get_tensor_by_name(f"{name}/{of}")
+
+    return _Imported(
+        inputs=[graph.get_tensor_by_name(f"{name}/{of}") for of in fed],
+        outputs=[tensor(of) for of in part.outputs],
+        initialize=graph.get_operation_by_name(f"{name}/{part.initialize_op}") if part.initialize_op else None,
+        keys=tensor(f"{randomness.KEYS}:0") if randomness.random_operations(part.graph) else None,
+    )
