@@ -11,6 +11,10 @@ FedcliError                 1   what is wrong (message), what to do next (hint)
 └── Interrupted           130   the user (or a scheduler) asked the run to stop
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 
 class FedcliError(Exception):
     """An error for people: shown as two lines, never as a traceback.
@@ -21,6 +25,8 @@ class FedcliError(Exception):
     """
 
     exit_code = 1
+    #: What `--json` prints beside the error.
+    details: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

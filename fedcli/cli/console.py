@@ -38,12 +38,13 @@ class Output:
         if self.json:
             self.document(
                 {
+                    **error.details,
                     "error": {
                         "type": type(error).__name__,
                         "message": error.message,
                         "hint": error.hint,
                         "exit_code": error.exit_code,
-                    }
+                    },
                 }
             )
             return

@@ -15,8 +15,8 @@ _PLAIN_SECONDS = 60.0
 class EpochsProgress(RunProgress):
     """An observer for `fedcli pretrain`; see `RunProgress`."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, label: str = "") -> None:
+        super().__init__(label)
         self._epoch_began = self._plain_shown = time.monotonic()
 
     def started(self, round: int, rounds: int) -> None:

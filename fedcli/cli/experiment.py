@@ -1,4 +1,4 @@
-"""What commands that run experiments share: from their arguments to Hydra's jobs, and what one job does."""
+"""What commands that run experiments share: from their arguments to Hydra's job, and how a run is recorded."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedcli.cli.console import Output, output, shown_path
+from fedcli.cli.console import output, shown_path
+from fedcli.cli.quoting import quoted
 from fedcli.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from fedcli.cli.hydra_bridge import HydraRequest
+    from fedcli.cli.kinds import Kind
     from fedcli.runs.record import RunRecord
 
 
@@ -30,6 +32,7 @@ class Arguments:
         resume: The run to go on with, or `auto`.
         show: Which config to print instead of running.
         config_dirs: Further folders with YAML files.
+        fail_fast: Whether a sweep begins no job after the first that fails.
     """
 
     command: str
@@ -38,25 +41,7 @@ class Arguments:
     resume: str | None = None
     show: str | None = None
     config_dirs: Sequence[Path] = ()
-
-
-@dataclass(frozen=True)
-class JobContext:
-    """What a job must know beside its config; travels to other processes with it.
-
-    Attributes:
-        command: `train`, ...
-        output: How the command talks.
-        argv: The command line.
-        overrides: The run's KEY=VALUE arguments, None for those of the sweep's job.
-        run_id: Six hexadecimal digits.
-    """
-
-    command: str
-    output: Output
-    argv: list[str]
-    overrides: list[str] | None
-    run_id: str
+    fail_fast: bool = False
 
 
 def run_experiment(arguments: Arguments) -> None:
@@ -66,43 +51,65 @@ def run_experiment(arguments: Arguments) -> None:
         FedcliError: The arguments or the config are wrong, or the run failed.
     """
     from fedcli.cli import hydra_bridge
-    from fedcli.cli.kinds import kind_of
-    from fedcli.cli.resume import refuse_changes, saved_config
     from fedcli.errors import UsageError
     from fedcli.runtime.tensorflow_settings import set_up_tensorflow
 
-    if arguments.resume and arguments.multirun:
-        raise UsageError("--resume does not go with --multirun yet", "resume one run at a time")
+    if arguments.fail_fast and not arguments.multirun:
+        raise UsageError("--fail-fast: there is one run only", "add -m to run a job for each combination of values")
     if arguments.show not in (None, "job", "hydra", "all"):
         raise UsageError(f"--cfg {arguments.show}: no such view", "choose one of: job, hydra, all")
     set_up_tensorflow()
-    kind = kind_of(arguments.command)
-    request = _request(arguments, RunDirectory.new_id())
     if arguments.show:
-        hydra_bridge.run(request, lambda config: None)
-        return
-    if not arguments.multirun:
-        resumed = _resumed(arguments, request)
-        if resumed is not None:
-            run, record = resumed
-            arguments = dataclasses.replace(arguments, overrides=[*record.overrides, *arguments.overrides])
-            request = _request(arguments, record.id, run)
-        # Checked before Hydra makes a folder for it.
-        config = kind.check(hydra_bridge.compose(request, kind.schema))
-        if resumed is None:
-            kind.check_new(config)
-        else:
-            refuse_changes(run, saved_config(run, kind.schema), config)
-    overrides = None if arguments.multirun else list(arguments.overrides)
-    context = JobContext(arguments.command, output, sys.argv, overrides, request.run_id)
+        hydra_bridge.run(request_of(arguments, RunDirectory.new_id()), lambda config: None)
+    elif arguments.multirun:
+        from fedcli.cli.sweep import run_sweep
 
-    def job(config: DictConfig) -> Any:
-        return execute(config, context)
+        run_sweep(arguments)
+    else:
+        _run_once(arguments)
+
+
+def _run_once(arguments: Arguments) -> None:
+    from fedcli.cli import hydra_bridge
+    from fedcli.cli.kinds import kind_of
+    from fedcli.cli.resume import refuse_changes, saved_config
+
+    kind = kind_of(arguments.command)
+    request = request_of(arguments, RunDirectory.new_id())
+    resumed = _resumed(arguments, request)
+    if resumed is not None:
+        run, record = resumed
+        arguments = dataclasses.replace(arguments, overrides=[*record.overrides, *arguments.overrides])
+        request = request_of(arguments, record.id, [f"hydra.run.dir={quoted(str(run.path))}"])
+    # Checked before Hydra makes a folder for it.
+    config = kind.check(hydra_bridge.compose(request, kind.schema))
+    if resumed is None:
+        kind.check_new(config)
+    else:
+        refuse_changes(run, saved_config(run, kind.schema), config)
+
+    def job(composed: DictConfig) -> None:
+        run = RunDirectory(hydra_bridge.job_folder())
+        config = kind.check(hydra_bridge.to_typed(composed, kind.schema))
+        if not run.is_recorded:
+            kind.check_new(config)
+        context = RunContext(arguments.command, sys.argv, list(arguments.overrides), request.run_id)
+        _report(run, run_recorded(kind, config, run, context, kind.progress("")), kind.length)
 
     hydra_bridge.run(request, job)
 
 
-def _request(arguments: Arguments, run_id: str, folder: RunDirectory | None = None) -> HydraRequest:
+def request_of(arguments: Arguments, run_id: str, extra: Sequence[str] = ()) -> HydraRequest:
+    """Checks arguments and puts them in the form that Hydra takes.
+
+    Args:
+        arguments: What was typed.
+        run_id: Six hexadecimal digits.
+        extra: Overrides of Hydra's own config.
+
+    Raises:
+        UsageError: An argument is wrong.
+    """
     from fedcli.cli.hydra_bridge import HydraRequest
     from fedcli.cli.kinds import kind_of
     from fedcli.cli.overrides import checked_overrides
@@ -113,10 +120,9 @@ def _request(arguments: Arguments, run_id: str, folder: RunDirectory | None = No
         sweep=arguments.multirun,
         config_dirs=arguments.config_dirs,
     )
-    if folder is not None:
-        escaped = str(folder.path).replace("\\", "\\\\").replace("'", "\\'")
-        overrides.append(f"hydra.run.dir='{escaped}'")
-    return HydraRequest(arguments.command, overrides, run_id, arguments.multirun, arguments.show, arguments.config_dirs)
+    return HydraRequest(
+        arguments.command, [*overrides, *extra], run_id, arguments.multirun, arguments.show, arguments.config_dirs
+    )
 
 
 def _resumed(arguments: Arguments, request: HydraRequest) -> tuple[RunDirectory, RunRecord] | None:
@@ -136,55 +142,62 @@ def _resumed(arguments: Arguments, request: HydraRequest) -> tuple[RunDirectory,
     return found
 
 
-def execute(config: DictConfig, context: JobContext) -> float | None:
-    """Runs one job in the folder that Hydra made for it.
+@dataclass(frozen=True)
+class RunContext:
+    """What a run's record says beside its config.
+
+    Attributes:
+        command: `train`, ...
+        argv: The command line.
+        overrides: The run's KEY=VALUE arguments.
+        run_id: Six hexadecimal digits.
+    """
+
+    command: str
+    argv: list[str]
+    overrides: list[str]
+    run_id: str
+
+
+def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext, progress: Any) -> dict[str, Any]:
+    """Runs an experiment in its folder and keeps its record.
 
     Args:
-        config: The composed config.
-        context: What else the job must know.
+        kind: The kind of experiment.
+        config: Its checked config.
+        run: Its folder, which exists.
+        context: What the record says beside the config.
+        progress: Shows the run; a context manager.
 
     Returns:
-        The final accuracy on the test split, for sweepers that optimise it.
+        What result.json says.
     """
-    from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from fedcli.cli.hydra_bridge import job_folder, to_typed
-    from fedcli.cli.kinds import kind_of
     from fedcli.cli.logs import logging_to
     from fedcli.runs.atomic import write_text
     from fedcli.runs.record import write_record
     from fedcli.runs.recorded import recorded
 
-    kind = kind_of(context.command)
-    typed_config = kind.check(to_typed(config, kind.schema, sweep=context.overrides is None))
-    run = RunDirectory(job_folder())
-    if not run.is_recorded:
-        kind.check_new(typed_config)
-    overrides = context.overrides
-    if overrides is None:
-        overrides = list(HydraConfig.get().overrides.task)
     with (
         logging_to(run.run_log),
         recorded(
             run,
-            id=context.run_id if context.overrides is not None else RunDirectory.new_id(),
+            id=context.run_id,
             command=context.command,
             argv=context.argv,
-            overrides=overrides,
-            seed=typed_config.seed,
+            overrides=context.overrides,
+            seed=config.seed,
         ) as record,
     ):
-        write_text(run.config_yaml, OmegaConf.to_yaml(dataclasses.asdict(typed_config)))
+        write_text(run.config_yaml, OmegaConf.to_yaml(dataclasses.asdict(config)))
 
         def on_resume(round: int) -> None:
             record.resume(round)
             write_record(run.run_json, record)
 
-        with kind.progress() as progress:
-            result = kind.run(typed_config, run, progress, on_resume)
-    _report(run, result, kind.length)
-    return result["final"].get("eval/accuracy")
+        with progress:
+            return kind.run(config, run, progress, on_resume)
 
 
 def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:

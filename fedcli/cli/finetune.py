@@ -7,6 +7,7 @@ import typer
 from fedcli.cli import options
 from fedcli.cli.errors import shown_errors
 from fedcli.cli.experiment import Arguments, run_experiment
+from fedcli.cli.quoting import quoted
 from fedcli.errors import UsageError
 
 
@@ -16,6 +17,7 @@ def command(
         str | None, typer.Option(metavar="NAME|FILE|RUN", help="The model to go on from, for example dickens.")
     ] = None,
     multirun: options.Multirun = False,
+    fail_fast: options.FailFast = False,
     resume: options.Resume = None,
     show: options.Show = None,
     config_dir: options.ConfigDir = None,
@@ -35,11 +37,5 @@ def command(
             if argument.lstrip("+").startswith(("model=", "model.")):
                 raise UsageError(f"{argument}: the model is the pretrained one", "leave it out; see --pretrained")
         if pretrained is not None:
-            arguments.append(f"pretrained={_quoted(pretrained)}")
-        run_experiment(Arguments("finetune", arguments, multirun, resume, show, config_dir or []))
-
-
-def _quoted(value: str) -> str:
-    """Quotes a value for Hydra, in which commas and brackets have a meaning."""
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+            arguments.append(f"pretrained={quoted(pretrained)}")
+        run_experiment(Arguments("finetune", arguments, multirun, resume, show, config_dir or [], fail_fast))

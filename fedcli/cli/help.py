@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -21,6 +22,10 @@ def _groups(command: str) -> list[str]:
 
 class ConfigCommand(TyperCommand):
     """A command whose KEY=VALUE arguments are keys of a config."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the command line, in which --resume may stand without a value."""
+        return super().parse_args(ctx, _with_resume_value(args))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Writes the usual help, then the config groups."""
@@ -43,3 +48,13 @@ class ConfigCommand(TyperCommand):
             "[cyan]seed=1,2,3[/] runs one job for each value.\n",
             highlight=False,
         )
+
+
+def _with_resume_value(args: list[str]) -> list[str]:
+    """Writes `--resume` as `--resume=auto` where no run follows: the end, an option or a KEY=VALUE."""
+    result = []
+    for position, arg in enumerate(args):
+        following = args[position + 1] if position + 1 < len(args) else "-"
+        is_value = not following.startswith("-") and ("=" not in following or os.path.isdir(following))
+        result.append("--resume=auto" if arg == "--resume" and not is_value else arg)
+    return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,18 +11,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fedcli.config.location import config_folder
 from fedcli.config.typed import typed
-from fedcli.errors import ConfigError, FedcliError, Interrupted
+from fedcli.errors import ConfigError
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,67 +59,81 @@ def compose(request: HydraRequest, schema: type[T]) -> T:
         return to_typed(config, schema)
 
 
-def run(request: HydraRequest, job: Callable[[DictConfig], Any]) -> None:
-    """Runs a job, or all jobs of a sweep, each in its folder.
+@contextmanager
+def composed_sweep(request: HydraRequest) -> Iterator[tuple[ConfigLoader, DictConfig]]:
+    """Composes what the jobs of a sweep share, Hydra's own config included, without running anything.
 
-    A job that fails does not stop the others of its sweep; one that is interrupted does.
-
-    Args:
-        request: What is to be run.
-        job: Called with each composed config.
+    Yields:
+        What composes a job's config (`load_sweep_config`), and the composed config.
 
     Raises:
         ConfigError: The config is wrong.
-        FedcliError: Jobs of a sweep failed.
-        Exception: What the only job raised.
+    """
+    _register_resolvers(request.run_id)
+    with config_errors(), hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        yield loader, loader.load_configuration(request.config_name, _arguments(request), RunMode.MULTIRUN)
+
+
+def run(request: HydraRequest, job: Callable[[DictConfig], Any]) -> None:
+    """Runs a job in its folder.
+
+    Args:
+        request: What is to be run.
+        job: Called with the composed config.
+
+    Raises:
+        ConfigError: The config is wrong.
+        Exception: What the job raised.
+    """
+    errors: list[Exception] = []
+
+    # Hydra would report a job's error in its own words: so it hears of none.
+    def quiet_job(config: DictConfig) -> None:
+        try:
+            job(config)
+        except Exception as error:
+            errors.append(error)
+
+    launch(request, quiet_job)
+    if errors:
+        raise errors[0]
+
+
+def launch(request: HydraRequest, job: Callable[[DictConfig], Any]) -> None:
+    """Lets Hydra call a job, or each job of a sweep, wherever its launcher runs them.
+
+    Args:
+        request: What is to be run.
+        job: Called with each composed config; it can be pickled if it goes to other processes, and raises nothing.
+
+    Raises:
+        ConfigError: The config is wrong.
     """
     _register_resolvers(request.run_id)
     flags = ["--multirun"] if request.sweep else []
     if request.show:
         flags += ["--cfg", request.show]
-    errors: list[Exception] = []
-
-    # Hydra would report a job's error in its own words, and stop the sweep: so it hears of none.
-    def quiet_job(config: DictConfig) -> Any:
-        if errors and isinstance(errors[-1], Interrupted):
-            return None
-        try:
-            return job(config)
-        except Exception as error:
-            errors.append(error)
-            if request.sweep:
-                _log.error("job %s: %s", " ".join(HydraConfig.get().overrides.task), error)
-            return None
-
     before = sys.argv
-    sys.argv = [
-        "fedcli",
-        *flags,
-        f"hydra.job.name={request.config_name}",
-        *_search_path(request),
-        *request.overrides,
-    ]
+    sys.argv = ["fedcli", *flags, *_arguments(request)]
     # Hydra would print tracebacks and exit; fedcli shows errors itself.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with config_errors():
-            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=request.config_name)(
-                quiet_job
-            )()
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=request.config_name)(job)()
     finally:
         sys.argv = before
         GlobalHydra.instance().clear()
-    if errors and request.sweep and not isinstance(errors[-1], Interrupted):
-        raise FedcliError(
-            f"{len(errors)} of the sweep's jobs failed; the first: {errors[0]}",
-            "each job's run.log says more",
-        ) from errors[0]
-    if errors:
-        raise errors[-1]
 
 
 def to_typed(config: DictConfig, schema: type[T], *, sweep: bool = False) -> T:
-    """Turns a composed config into its typed form; see `typed`."""
+    """Turns a composed config, without Hydra's own, into its typed form.
+
+    Args:
+        config: The composed config.
+        schema: The dataclass.
+        sweep: Whether keys that only other choices of their group have are left out; see `typed`.
+    """
     with config_errors():
         plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
@@ -143,6 +157,10 @@ def config_errors() -> Iterator[None]:
 
 def _register_resolvers(run_id: str) -> None:
     OmegaConf.register_new_resolver("fedcli.id", lambda: run_id, replace=True)
+
+
+def _arguments(request: HydraRequest) -> list[str]:
+    return [f"hydra.job.name={request.config_name}", *_search_path(request), *request.overrides]
 
 
 def _search_path(request: HydraRequest) -> list[str]:

@@ -19,7 +19,7 @@ class Kind:
         run: Runs it: (config, run directory, observer, on_resume) to what result.json says.
         length: The key that says how long a run is, `rounds` or `epochs`.
         check_new: Refuses what a resumed run may do and a new one may not.
-        progress: Makes the observer that shows the run, a context manager.
+        progress: Makes the observer that shows the run, a context manager; called with what its lines begin with.
     """
 
     schema: type[Any]
@@ -27,7 +27,7 @@ class Kind:
     run: Callable[..., dict[str, Any]]
     length: str = "rounds"
     check_new: Callable[[Any], None] = lambda config: None
-    progress: Callable[[], Any] = RunProgress
+    progress: Callable[[str], Any] = RunProgress
 
 
 def kind_of(command: str) -> Kind:

@@ -14,9 +14,15 @@ Overrides = Annotated[
     typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config.", autocompletion=complete_override),
 ]
 Multirun = Annotated[bool, typer.Option("--multirun", "-m", help="Run a job for each combination of values.")]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", help="With -m: begin no job after the first that fails, instead of going on.")
+]
+#: Alone it means `auto`; see `ConfigCommand.parse_args`.
 Resume = Annotated[
     str | None,
-    typer.Option("--resume", metavar="RUN|auto", help="Go on with a run, or with the newest like this."),
+    typer.Option(
+        "--resume", metavar="[RUN|SWEEP]", help="Go on with a run (with -m: a sweep), or with the newest like this."
+    ),
 ]
 Show = Annotated[str | None, typer.Option("--cfg", metavar="job|hydra|all", help="Print the config and do nothing.")]
 ConfigDir = Annotated[list[Path] | None, typer.Option("--config-dir", "-cd", help="A further folder with YAML files.")]

@@ -10,6 +10,7 @@ import typer
 from fedcli.cli import options
 from fedcli.cli.errors import shown_errors
 from fedcli.cli.experiment import Arguments, run_experiment
+from fedcli.cli.quoting import quoted
 
 
 def command(
@@ -25,6 +26,7 @@ def command(
         bool, typer.Option("--overwrite", help="Replace the model that has the name already.")
     ] = False,
     multirun: options.Multirun = False,
+    fail_fast: options.FailFast = False,
     resume: options.Resume = None,
     show: options.Show = None,
     config_dir: options.ConfigDir = None,
@@ -42,15 +44,9 @@ def command(
         given = list(overrides or [])
         if text is not None:
             # Absolute, so that the run can be resumed from another folder.
-            given.append(_assignment("text", str(Path(text).expanduser().absolute()) if text else ""))
+            given.append(f"text={quoted(str(Path(text).expanduser().absolute()) if text else '')}")
         if name is not None:
-            given.append(_assignment("name", name))
+            given.append(f"name={quoted(name)}")
         if overwrite:
             given.append("overwrite=true")
-        run_experiment(Arguments("pretrain", given, multirun, resume, show, config_dir or []))
-
-
-def _assignment(key: str, value: str) -> str:
-    """Writes KEY=VALUE so that Hydra reads the value as it is."""
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"{key}='{escaped}'"
+        run_experiment(Arguments("pretrain", given, multirun, resume, show, config_dir or [], fail_fast))

@@ -14,9 +14,14 @@ _LINES = 20
 
 
 class RunProgress:
-    """An observer that writes to stderr. A context manager: leaving it takes the live line away."""
+    """An observer that writes to stderr. A context manager: leaving it takes the live line away.
 
-    def __init__(self) -> None:
+    Args:
+        label: What each line begins with: which job of a sweep it is.
+    """
+
+    def __init__(self, label: str = "") -> None:
+        self._label = f"{label}  " if label else ""
         self._live: Any = None
         self._rounds = 0
         self._began_at = 0
@@ -81,9 +86,9 @@ class RunProgress:
 
     def _show(self, line: str, plain: bool) -> None:
         if self._live is not None:
-            self._live.update(line)
+            self._live.update(self._label + line)
         elif plain:
-            output.say(line)
+            output.say(self._label + line)
 
 
 def mebibits(bits: float) -> str:

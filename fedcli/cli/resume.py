@@ -14,6 +14,7 @@ from fedcli.config.typed import typed
 from fedcli.errors import ConfigError, RunDirectoryError
 from fedcli.runs.directory import RunDirectory, find_runs
 from fedcli.runs.record import RunRecord, read_record
+from fedcli.runs.sweep import SweepDirectory
 
 #: Keys that a resumed run may change: they do not touch what was measured before.
 CHANGEABLE = {
@@ -21,6 +22,7 @@ CHANGEABLE = {
     "epochs",
     "patience",
     "overwrite",
+    "objective",
     "cache_dir",
     "output_dir",
     "eval.every",
@@ -30,6 +32,7 @@ CHANGEABLE = {
     "dataset.cache_dir",
     "runtime.threads",
     "runtime.start_timeout",
+    "logger.name",  # and all other keys of the group
 }
 
 
@@ -41,6 +44,8 @@ def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
     """
     run = RunDirectory(Path(path))
     if not run.is_recorded or not run.config_yaml.is_file():
+        if SweepDirectory(path).is_recorded:
+            raise RunDirectoryError(f"{path} is a sweep", f"go on with: fedcli {command} -m --resume {path}")
         below = [str(found) for found in find_runs([path])] if Path(path).is_dir() else []
         raise RunDirectoryError(
             f"{path}: no run to resume",
@@ -99,7 +104,7 @@ def changes(before: Any, now: Any) -> dict[str, tuple[Any, Any]]:
     return {
         key: (old.get(key), new.get(key))
         for key in (*old, *(key for key in new if key not in old))
-        if key not in CHANGEABLE and old.get(key) != new.get(key)
+        if key not in CHANGEABLE and not key.startswith("logger.") and old.get(key) != new.get(key)
     }
 
 

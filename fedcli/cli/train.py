@@ -8,6 +8,7 @@ from fedcli.cli.experiment import Arguments, run_experiment
 def command(
     overrides: options.Overrides = None,
     multirun: options.Multirun = False,
+    fail_fast: options.FailFast = False,
     resume: options.Resume = None,
     show: options.Show = None,
     config_dir: options.ConfigDir = None,
@@ -22,4 +23,4 @@ def command(
     with fedcli. Every run leaves a folder in outputs/ with its config, metrics, curves, checkpoints and model.
     """
     with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
-        run_experiment(Arguments("train", overrides or [], multirun, resume, show, config_dir or []))
+        run_experiment(Arguments("train", overrides or [], multirun, resume, show, config_dir or [], fail_fast))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.errors import ConfigError
 from fedcli.models.pretrained import pretrained_names
@@ -58,8 +59,10 @@ def _check_values(config: TrainConfig) -> None:
     ):
         if value is not None and value < least:
             raise ConfigError(f"{key}={value}: must be at least {least}", f"set it with {key}=VALUE")
+    check_objective(config.objective)
     if not config.output_dir.strip():
         raise ConfigError("output_dir=: must be a folder", "output_dir=. is the current one")
+    config.logger.check()
     named = config.dataset.clients
     check_clients_per_round(config, config.dataset.spec.num_clients if named is None else len(named))
 

@@ -16,6 +16,7 @@ def groups() -> dict[str, Registry[Any]]:
     from fedcli.algorithms import algorithms
     from fedcli.datasets import datasets
     from fedcli.distributors import distributors
+    from fedcli.loggers import loggers
     from fedcli.models import models
     from fedcli.optimizers import optimizers
     from fedcli.runtime import runtimes
@@ -29,6 +30,7 @@ def groups() -> dict[str, Registry[Any]]:
         "aggregator": aggregators,
         "distributor": distributors,
         "runtime": runtimes,
+        "logger": loggers,
     }
 
 

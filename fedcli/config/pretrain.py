@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from fedcli.config.objective import check_objective
 from fedcli.config.schema import CheckpointConfig
 from fedcli.datasets.base import DataSpec
 from fedcli.errors import ConfigError
+from fedcli.loggers.base import LoggerConfig
+from fedcli.loggers.tensorboard import TensorBoard
 from fedcli.models.base import ModelConfig
 from fedcli.models.pretrained import check_new_name
 from fedcli.models.vocabulary import VOCABULARY
@@ -31,9 +34,11 @@ class PretrainConfig:
         validation_share: Share of the text that is held out, in (0, 1).
         patience: Epochs without a lower held-out loss after which training stops; None for never.
         seed: Where the initial model and the order of the sequences come from.
+        objective: Metric that a search optimises.
         output_dir: Folder that run directories are made in.
         cache_dir: Root of the cache, which keeps the named model; None for $FEDCLI_CACHE or ~/.cache/fedcli.
         checkpoint: How the state is saved, in epochs.
+        logger: Where measurements go beside the run's own files.
     """
 
     model: ModelConfig
@@ -48,9 +53,11 @@ class PretrainConfig:
     validation_share: float = 0.1
     patience: int | None = 3
     seed: int = 0
+    objective: str = "eval/accuracy"
     output_dir: str = "outputs"
     cache_dir: str | None = None
     checkpoint: CheckpointConfig = field(default_factory=lambda: CheckpointConfig(every=1))
+    logger: LoggerConfig = field(default_factory=TensorBoard)
 
     @property
     def spec(self) -> DataSpec:
@@ -102,9 +109,11 @@ def check_pretraining(config: PretrainConfig) -> PretrainConfig:
         raise ConfigError(
             f"validation_share={config.validation_share:g}: must be between 0 and 1", "validation_share=0.1 is usual"
         )
+    check_objective(config.objective, measured=())  # no component measures anything
     if not config.output_dir.strip():
         raise ConfigError("output_dir=: must be a folder", "output_dir=. is the current one")
     config.model.check(config.spec)
+    config.logger.check()
     check_length(read_text(config.text), config)
     return config
 

@@ -9,6 +9,8 @@ from fedcli.aggregators.base import AggregatorConfig
 from fedcli.algorithms.base import AlgorithmConfig
 from fedcli.datasets.base import DatasetConfig
 from fedcli.distributors.base import DistributorConfig
+from fedcli.loggers.base import LoggerConfig
+from fedcli.loggers.tensorboard import TensorBoard
 from fedcli.models.base import ModelConfig
 from fedcli.optimizers.base import OptimizerConfig
 from fedcli.runtime.base import RuntimeConfig
@@ -55,6 +57,7 @@ class TrainConfig:
         rounds: Rounds of training.
         clients_per_round: Clients that take part in a round.
         seed: Where the initial model, the sampling, the order of examples and every random number come from.
+        objective: Metric that a search optimises.
         output_dir: Folder that run directories are made in.
         dataset: Clients and their examples.
         model: The Keras model.
@@ -64,6 +67,7 @@ class TrainConfig:
         aggregator: Client to server.
         distributor: Server to client.
         runtime: Executes the rounds.
+        logger: Where measurements go beside the run's own files.
         eval: How the model is evaluated.
         checkpoint: How the state is saved.
     """
@@ -79,9 +83,11 @@ class TrainConfig:
     aggregator: AggregatorConfig
     distributor: DistributorConfig
     runtime: RuntimeConfig
+    logger: LoggerConfig = field(default_factory=TensorBoard)
     rounds: int = 50
     clients_per_round: int = 10
     seed: int = 0
+    objective: str = "eval/accuracy"
     output_dir: str = "outputs"
     eval: EvalConfig = field(default_factory=EvalConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)

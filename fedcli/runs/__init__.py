@@ -9,6 +9,8 @@
     checkpoints    checkpoints/: the server state, verified when read
     events, png    events/: TensorBoard
     result         result.json: final and best metrics
+    sweep          the folder of a sweep: sweep.json, and how its jobs are asked to stop
+    sweep_jobs     what became of a sweep's jobs; sweep.csv
     atomic         writing a file whole or not at all; full disks and missing rights as errors for people
 
 Nothing here imports TensorFlow, so that `fedcli compare` starts at once. This file imports nothing

@@ -62,6 +62,16 @@ class RunDirectory:
         return self.path / "events"
 
     @property
+    def mlflow(self) -> Path:
+        """MLflow's folder, with logger=mlflow and no other folder."""
+        return self.path / "mlflow"
+
+    @property
+    def wandb(self) -> Path:
+        """W&B's folder (the name is W&B's), with logger=wandb."""
+        return self.path / "wandb"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of the server states."""
         return self.path / "checkpoints"

@@ -14,9 +14,10 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
@@ -42,6 +43,28 @@ _STATUSES = {
     "failed": api_pb2.STATUS_FAILURE,
     "interrupted": api_pb2.STATUS_UNKNOWN,  # TensorBoard has no word for it
 }
+
+
+_KINDS = {
+    "bool": api_pb2.DATA_TYPE_BOOL,
+    "number": api_pb2.DATA_TYPE_FLOAT64,
+    "text": api_pb2.DATA_TYPE_STRING,
+}
+
+
+@dataclass(frozen=True)
+class HParamColumn:
+    """A column of TensorBoard's HParams tab.
+
+    Attributes:
+        name: The key.
+        kind: What its values are; runs can be sorted and filtered by numbers.
+        choices: All values that a text can have, for the tab's filter; empty if they cannot be listed.
+    """
+
+    name: str
+    kind: Literal["bool", "number", "text"]
+    choices: tuple[str, ...] = ()
 
 
 class EventWriter:
@@ -109,25 +132,35 @@ class EventWriter:
         strings = [str(width).encode(), str(height).encode(), png]
         self._add_tensor(step, name, metadata, _strings(strings, shape=(3,)))
 
-    def hparams(self, config: Mapping[str, Any], metrics: Sequence[str] = ()) -> None:
+    def hparams(
+        self,
+        config: Mapping[str, Any],
+        name: str = "",
+        columns: Sequence[HParamColumn] = (),
+        metrics: Sequence[str] = (),
+    ) -> None:
         """Adds the run to TensorBoard's HParams tab.
 
         Args:
             config: The config, flat: `{"client_optimizer.learning_rate": 0.1, ...}`. Values that are not
-                bool, number or text are shown as text.
-            metrics: If given, the only scalars that the tab shows. TensorBoard then takes the columns of the
-                whole tab from one of the runs, and hides keys that only others have (another aggregator's,
-                say). Left empty, it shows every key and every scalar of all runs.
+                bool, number or text are shown as text; a key whose value is None has an empty cell.
+            name: What the tab calls the run. It shows runs of the same name as one, and without a name runs of
+                the same config: their mean.
+            columns: The keys that the tab has, in order; it shows the first five unless told otherwise. Left
+                empty, it has every key of all runs, in an order that TensorBoard draws.
+            metrics: The scalars that it has, likewise; give them if, and only if, `columns` are given.
+                TensorBoard takes the columns of the whole tab from any one of the runs.
         """
-        values = {name: _hparam(value) for name, value in config.items()}
-        if metrics:
-            summary = summary_v2.hparams_config_pb(
-                hparams=[summary_v2.HParam(name) for name in sorted(values)],
-                metrics=[summary_v2.Metric(name) for name in metrics],
+        if columns:
+            experiment = api_pb2.Experiment(
                 time_created_secs=time.time(),
+                hparam_infos=[_hparam_info(column) for column in columns],
+                metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in metrics],
             )
-            self._add(event_pb2.Event(summary=summary))
-        self._add(event_pb2.Event(summary=summary_v2.hparams_pb(values)))
+            data = plugin_data_pb2.HParamsPluginData(experiment=experiment)
+            self._add(event_pb2.Event(summary=_hparams_summary(hparams_metadata.EXPERIMENT_TAG, data)))
+        values = {key: _hparam(value) for key, value in config.items() if value is not None}
+        self._add(event_pb2.Event(summary=summary_v2.hparams_pb(values, trial_id=name or None)))
         self._has_session = True
 
     def flush(self) -> None:
@@ -198,8 +231,9 @@ class EventWriter:
 def truncate_events(folder: Path, after_round: int) -> None:
     """Drops the events of rounds later than `after_round`, to resume from there: curves never overlap.
 
-    What the HParams tab knows of the run's end is dropped too, because it has not ended; so is whatever
-    follows a record that was half written. Files left empty are removed.
+    What the HParams tab knows of the run is dropped too, because it has not ended, and TensorBoard would keep to
+    the old config: write it anew. So is whatever follows a record that was half written. Files left empty are
+    removed.
 
     Raises:
         RunDirectoryError: A file cannot be read or written.
@@ -217,8 +251,9 @@ def truncate_events(folder: Path, after_round: int) -> None:
 
 
 def _belongs(event: event_pb2.Event, after_round: int) -> bool:
-    tags = (value.tag for value in event.summary.value)
-    return event.step <= after_round and hparams_metadata.SESSION_END_INFO_TAG not in tags
+    return event.step <= after_round and not any(
+        value.metadata.plugin_data.plugin_name == hparams_metadata.PLUGIN_NAME for value in event.summary.value
+    )
 
 
 def _records(path: Path, data: bytes) -> Iterator[tuple[bytes, event_pb2.Event]]:
@@ -277,10 +312,20 @@ def _hparam(value: Any) -> bool | int | float | str:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
+def _hparam_info(column: HParamColumn) -> api_pb2.HParamInfo:
+    info = api_pb2.HParamInfo(name=column.name, type=_KINDS[column.kind])
+    info.domain_discrete.extend([True, False] if column.kind == "bool" else column.choices)
+    return info
+
+
 def _session_end(status: int) -> summary_pb2.Summary:
     info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
-    metadata = hparams_metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=info))
-    value = summary_pb2.Summary.Value(
-        tag=hparams_metadata.SESSION_END_INFO_TAG, metadata=metadata, tensor=hparams_metadata.NULL_TENSOR
+    data = plugin_data_pb2.HParamsPluginData(session_end_info=info)
+    return _hparams_summary(hparams_metadata.SESSION_END_INFO_TAG, data)
+
+
+def _hparams_summary(tag: str, data: plugin_data_pb2.HParamsPluginData) -> summary_pb2.Summary:
+    metadata = hparams_metadata.create_summary_metadata(data)
+    return summary_pb2.Summary(
+        value=[summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=hparams_metadata.NULL_TENSOR)]
     )
-    return summary_pb2.Summary(value=[value])

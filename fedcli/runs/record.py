@@ -98,6 +98,10 @@ class RunRecord:
         self.error = None if error is None else _describe(error)
         self.process = None
 
+    def label(self, folder: Path) -> str:
+        """Names the run in lists of runs: by its folder, and by its id where the folder's name (`3`) tells little."""
+        return folder.name if self.id in folder.name else f"{folder.name} {self.id}"
+
     def is_alive(self) -> bool | None:
         """Tells whether the process that writes the run still lives.
 

@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def recorded(
-    run: RunDirectory, *, id: str, command: str, argv: Sequence[str], overrides: Sequence[str], seed: int
+    run: RunDirectory, *, id: str, command: str, argv: Sequence[str], overrides: Sequence[str], seed: int | None
 ) -> Iterator[RunRecord]:
     """Records a run while the block runs: `running`, then how the block ended.
 
@@ -28,7 +28,7 @@ def recorded(
         command: The fedcli command.
         argv: The command line.
         overrides: Its KEY=VALUE arguments.
-        seed: The run's seed.
+        seed: The run's seed; None if its config is too wrong to have one.
 
     Raises:
         RunDirectoryError: Another process writes the run, or run.json cannot be written.

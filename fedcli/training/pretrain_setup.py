@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +10,13 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import tensorflow as tf
 
-from fedcli.config.flat import flat
 from fedcli.config.pretrain import PretrainConfig
 from fedcli.datasets.base import Examples
 from fedcli.errors import ConfigError, RunDirectoryError
 from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.directory import RunDirectory
-from fedcli.runs.events import EventWriter, truncate_events
-from fedcli.runs.metrics import MetricsWriter, Row, truncate_metrics
-from fedcli.runs.record import status_after
+from fedcli.runs.metrics import Row
+from fedcli.training.measurements import Measurements
 from fedcli.training.network import Network
 from fedcli.training.sampling import generator
 from fedcli.training.text_file import TrainingText
@@ -181,28 +178,16 @@ class EpochRecorder:
     """
 
     def __init__(self, run: RunDirectory, experiment: Pretraining, resumed_after: int | None) -> None:
-        # A run that was killed before its first checkpoint begins again, over what it left.
-        keep = -1 if resumed_after is None else resumed_after
-        if run.metrics_csv.exists():
-            truncate_metrics(run.metrics_csv, keep)
-        if run.events.exists():
-            truncate_events(run.events, keep)
         network = experiment.network
         self._names = _saved_names(network.names, network.num_weights)
         self._digest = experiment.text.digest
         self._saved = resumed_after
         self._checkpoints = CheckpointStore(run.checkpoints, experiment.config.checkpoint.keep)
-        self._metrics = MetricsWriter(run.metrics_csv, ())
-        self._events = EventWriter(run.events, resumed_after)
-        self._events.hparams(flat(dataclasses.asdict(experiment.config)))
-        self._events.flush()
+        self._measurements = Measurements(run, experiment.config, (), resumed_after)
 
     def row(self, row: Row) -> None:
         """Writes the metrics of an epoch."""
-        self._metrics.append(row)
-        epoch = int(row["round"] or 0)
-        self._events.scalars(epoch, {name: value for name, value in row.items() if name != "round"})
-        self._events.flush()
+        self._measurements.row(row)
 
     def checkpoint(self, progress: EpochProgress) -> None:
         """Saves the state and the best model, unless this epoch's are saved."""
@@ -226,8 +211,7 @@ class EpochRecorder:
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         """Closes the files, with the status that the run ends with."""
-        self._metrics.close()
-        self._events.close(status_after(kind))
+        self._measurements.close(kind)
 
 
 def _saved_names(names: Sequence[str], num_weights: int) -> list[str]:

@@ -1,8 +1,7 @@
-"""Writes what a run measures: metrics.csv, TensorBoard and checkpoints, and takes them up again on resume."""
+"""Writes what a run measures and its checkpoints, and takes them up again on resume."""
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +9,15 @@ from typing import Self
 
 import numpy as np
 
-from fedcli.config.flat import flat
 from fedcli.config.schema import TrainConfig
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.directory import RunDirectory
-from fedcli.runs.events import EventWriter, truncate_events
-from fedcli.runs.metrics import MetricsWriter, Row, truncate_metrics
-from fedcli.runs.record import status_after
+from fedcli.runs.metrics import Row
 from fedcli.runtime.base import State
 from fedcli.runtime.engine.communication import Communication
 from fedcli.runtime.engine.compiled import CompiledRound
+from fedcli.training.measurements import Measurements
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +86,7 @@ class Recorder:
 
     Args:
         run: The run directory.
-        config: The config, for TensorBoard's HParams tab and the checkpoints kept.
+        config: The config.
         compiled: The computation, whose state is saved.
         extra: Names of measurements beside the common columns.
         resumed_after: The round after which the run goes on; None for a new run.
@@ -103,30 +100,17 @@ class Recorder:
         extra: Sequence[str],
         resumed_after: int | None,
     ) -> None:
-        # A run that was killed before its first checkpoint begins again, over what it left.
-        keep = -1 if resumed_after is None else resumed_after
-        if run.metrics_csv.exists():
-            truncate_metrics(run.metrics_csv, keep)
-        if run.events.exists():
-            truncate_events(run.events, keep)
         self._names = [leaf.path for leaf in compiled.state]
         self._checkpoints = CheckpointStore(run.checkpoints, config.checkpoint.keep)
-        self._metrics = MetricsWriter(run.metrics_csv, extra)
-        self._events = EventWriter(run.events, resumed_after)
-        self._events.hparams(flat(dataclasses.asdict(config)))
-        self._events.flush()
+        self._measurements = Measurements(run, config, extra, resumed_after)
 
     def row(self, row: Row) -> None:
         """Writes the metrics of a round."""
-        self._metrics.append(row)
-        round = int(row["round"] or 0)
-        self._events.scalars(round, {name: value for name, value in row.items() if name != "round"})
-        self._events.flush()
+        self._measurements.row(row)
 
     def text(self, round: int, name: str, text: str) -> None:
-        """Shows a text in TensorBoard and the log."""
-        self._events.text(round, name, text)
-        self._events.flush()
+        """Shows a text in TensorBoard, the logger and the log."""
+        self._measurements.text(round, name, text)
         _log.info("%s after round %d: %s", name, round, text)
 
     def checkpoint(self, progress: Progress) -> None:
@@ -145,5 +129,4 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         """Closes the files, with the status that the run ends with."""
-        self._metrics.close()
-        self._events.close(status_after(kind))
+        self._measurements.close(kind)

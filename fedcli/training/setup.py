@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.algorithms.base import Parts
+from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
 from fedcli.runs.directory import RunDirectory
@@ -95,6 +96,7 @@ class Experiment:
         measured = [name for leaf in self.compiled.metrics if (name := _measurement(leaf.path))]
         if self._is_text:
             measured += _TEXT_COLUMNS
+        check_objective(self.config.objective, measured)
         return Recorder(run, self.config, self.compiled, measured, None if progress is None else progress.round)
 
     def evaluate(self, state: State) -> Row:

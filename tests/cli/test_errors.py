@@ -97,8 +97,12 @@ MISTAKES = [
     (["--cfg", "foo"], ["--cfg foo", "job, hydra, all"]),
     (["--config-dir", "nope"], ["--config-dir nope", "no such folder"]),
     (["--config-dir"], ["--config-dir"]),
-    (["--resume"], ["--resume"]),
-    (["-m", "--resume", "auto", "seed=1,2"], ["--resume", "--multirun"]),
+    (["--fail-fast"], ["--fail-fast", "add -m"]),
+    (["objective=eval/acuracy"], ["objective=eval/acuracy", "did you mean eval/accuracy?"]),
+    (["-m", "objective=loss", "seed=1,2"], ["objective=loss", "eval/loss"]),
+    (["-m", "clients_per_round=interval(1,4)"], ["clients_per_round=interval(1,4)", "hydra/sweeper=optuna"]),
+    (["-m", "hydra.sweep.subdir=a", "seed=1,2"], ["hydra.sweep.subdir=a", "hydra.sweep.dir"]),
+    (["-m", "hydra/launcher=nope", "seed=1,2"], ["hydra/launcher", "nope"]),
     (["-m", "dataset=digits,emnits"], ["dataset=emnits", "did you mean emnist?"]),
     (["-m", "roudns=1,2"], ["roudns", "did you mean rounds?"]),
 ]
@@ -137,7 +141,7 @@ def test_resuming_what_is_no_run_has_exit_code_1(run_cli, tmp_path):
     [
         (["dataset=emnits"], 2, "ConfigError", "dataset=emnits: no such dataset"),
         (["--rounds", "5"], 2, "UsageError", "--rounds: no such option"),
-        (["--resume"], 2, "UsageError", "Option '--resume' requires an argument."),
+        (["--config-dir"], 2, "UsageError", "Option '--config-dir' requires an argument."),
         (["--resume", "nope"], 1, "RunDirectoryError", "nope: no run to resume"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

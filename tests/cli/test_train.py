@@ -211,18 +211,6 @@ def test_quiet_says_nothing(invoke):
     assert (result.stdout, result.stderr) == ("", "")
 
 
-def test_a_sweep_runs_each_job_in_its_folder(invoke):
-    result = invoke("train", "-m", *TINY, "rounds=1", "seed=1,2", "clients_per_round=4,400")
-    assert result.exit_code == 1
-    assert "2 of the sweep's jobs failed" in result.stderr
-    (sweep,) = Path("outputs").glob("*/*")
-    assert sorted(path.name for path in sweep.iterdir() if path.is_dir()) == ["0", "1", "2", "3"]
-    records = [json.loads(file.read_text()) for file in sweep.glob("*/run.json")]
-    assert [one["status"] for one in records] == ["completed", "completed"]
-    assert {one["seed"] for one in records} == {1, 2}
-    assert len({one["id"] for one in records}) == 2
-
-
 def test_zero_rounds_evaluate_the_initial_model(train):
     rows = metrics(train("rounds=0"))
     assert len(rows) == 1

@@ -16,7 +16,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_g
 from tensorboard.util import tensor_util
 
 from fedcli.errors import RunDirectoryError
-from fedcli.runs.events import EventWriter, truncate_events
+from fedcli.runs.events import EventWriter, HParamColumn, truncate_events
 from fedcli.runs.png import encode_png
 
 CONFIG = {"seed": 1, "aggregator.name": "mean", "client_optimizer.learning_rate": 0.02, "eval.every": None}
@@ -117,7 +117,8 @@ def test_runs_show_in_the_hparams_tab(tmp_path: Path) -> None:
             writer.scalars(5, {"eval/accuracy": 0.75})
             writer.close("completed" if name == "a" else "failed")
     experiment, response = session_groups(tmp_path)
-    assert {info.name for info in experiment.hparam_infos} == {*CONFIG, "aggregator.bits", "clip"}
+    # A key without a value has no cell, and no column if no run has one.
+    assert {info.name for info in experiment.hparam_infos} == {*CONFIG, "aggregator.bits", "clip"} - {"eval.every"}
     assert [info.name.tag for info in experiment.metric_infos] == ["eval/accuracy"]
     sessions = {group.sessions[0].name: group for group in response.session_groups}
     assert set(sessions) == {"a/events", "b/events"}
@@ -126,20 +127,61 @@ def test_runs_show_in_the_hparams_tab(tmp_path: Path) -> None:
     assert sessions["b/events"].sessions[0].status == api_pb2.STATUS_FAILURE
     assert group.hparams["client_optimizer.learning_rate"].number_value == 0.02
     assert group.hparams["aggregator.name"].string_value == "mean"
-    assert group.hparams["eval.every"].string_value == "None"
     assert group.metric_values[0].value == 0.75
     assert group.metric_values[0].training_step == 5
 
 
-def test_metrics_can_be_chosen(tmp_path: Path) -> None:
+COLUMNS = [
+    HParamColumn("client_optimizer.learning_rate", "number"),
+    HParamColumn("aggregator.name", "text", ("compression", "mean")),
+    HParamColumn("algorithm.weighted", "bool"),
+    HParamColumn("output_dir", "text"),
+]
+
+
+def test_columns_and_metrics_can_be_chosen(tmp_path: Path) -> None:
     with EventWriter(tmp_path / "a") as writer:
-        writer.hparams(CONFIG, ["eval/accuracy"])
-        writer.scalars(1, {"eval/accuracy": 0.5, "train/loss": 1.0})
+        writer.hparams(CONFIG, columns=COLUMNS, metrics=["eval/loss", "eval/accuracy"])
+        writer.scalars(1, {"eval/accuracy": 0.5, "eval/loss": 2.0, "train/loss": 1.0})
     experiment, response = session_groups(tmp_path)
-    assert [info.name.tag for info in experiment.metric_infos] == ["eval/accuracy"]
-    assert {info.name for info in experiment.hparam_infos} == set(CONFIG)
+    assert [info.name.tag for info in experiment.metric_infos] == ["eval/loss", "eval/accuracy"]
+    assert [info.name for info in experiment.hparam_infos] == [column.name for column in COLUMNS]
+    assert [info.type for info in experiment.hparam_infos] == [
+        api_pb2.DATA_TYPE_FLOAT64,
+        api_pb2.DATA_TYPE_STRING,
+        api_pb2.DATA_TYPE_BOOL,
+        api_pb2.DATA_TYPE_STRING,
+    ]
+    assert list(experiment.hparam_infos[1].domain_discrete) == ["compression", "mean"]
     [group] = response.session_groups
-    assert [metric.value for metric in group.metric_values] == [0.5]
+    assert [metric.value for metric in group.metric_values] == [2.0, 0.5]
+
+
+def test_runs_of_the_same_config_are_told_apart_by_name(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with EventWriter(tmp_path / name) as writer:
+            writer.hparams(CONFIG, f"run {name}")
+            writer.scalars(1, {"eval/accuracy": 0.5})
+    _, response = session_groups(tmp_path)
+    assert sorted(group.name for group in response.session_groups) == ["run a", "run b"]
+
+
+def test_a_resumed_run_shows_once_with_its_new_config(tmp_path: Path) -> None:
+    with EventWriter(tmp_path) as writer:
+        writer.hparams({**CONFIG, "rounds": 2}, "run", COLUMNS, ["a"])
+        writer.scalars(1, {"a": 1})
+        writer.close("interrupted")
+    truncate_events(tmp_path, 1)
+    with EventWriter(tmp_path, resumed_after=1) as writer:
+        writer.hparams({**CONFIG, "rounds": 3}, "run", COLUMNS, ["a"])
+        writer.scalars(2, {"a": 2})
+        writer.close("completed")
+    _, response = session_groups(tmp_path)
+    [group] = response.session_groups
+    [session] = group.sessions
+    assert session.status == api_pb2.STATUS_SUCCESS
+    assert group.hparams["rounds"].number_value == 3
+    assert [metric.value for metric in group.metric_values] == [2]
 
 
 def test_resumed_curves_do_not_overlap(tmp_path: Path) -> None:
@@ -169,14 +211,15 @@ def test_an_open_tensorboard_forgets_what_was_truncated(tmp_path: Path) -> None:
     assert [event.step for event in multiplexer.Tensors(".", "train/loss")] == [0, 1, 2, 3, 4]
 
 
-def test_the_end_of_a_session_is_dropped(tmp_path: Path) -> None:
+def test_what_the_hparams_tab_knows_is_dropped(tmp_path: Path) -> None:
     with EventWriter(tmp_path) as writer:
-        writer.hparams(CONFIG)
+        writer.hparams(CONFIG, columns=COLUMNS, metrics=["a"])
         writer.scalars(1, {"a": 1})
         writer.close("failed")
-    assert metadata.SESSION_END_INFO_TAG in read(tmp_path).Tags()["tensors"]
+    tags = {metadata.EXPERIMENT_TAG, metadata.SESSION_START_INFO_TAG, metadata.SESSION_END_INFO_TAG}
+    assert set(read(tmp_path).Tags()["tensors"]) == {*tags, "a"}
     truncate_events(tmp_path, 1)
-    assert set(read(tmp_path).Tags()["tensors"]) == {metadata.SESSION_START_INFO_TAG, "a"}
+    assert set(read(tmp_path).Tags()["tensors"]) == {"a"}
 
 
 def test_nothing_to_drop_leaves_the_file_untouched(tmp_path: Path) -> None:
@@ -184,7 +227,8 @@ def test_nothing_to_drop_leaves_the_file_untouched(tmp_path: Path) -> None:
     [path] = files(tmp_path)
     before = path.stat()
     truncate_events(tmp_path, 5)
-    assert path.stat() == before
+    after = path.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     truncate_events(tmp_path / "missing", 5)
 
 

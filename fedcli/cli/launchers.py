@@ -1,0 +1,82 @@
+"""Hydra's launchers and sweepers: which extra brings one, and how many jobs run side by side with it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from omegaconf import DictConfig, OmegaConf
+
+from fedcli.errors import ConfigError
+from fedcli.runtime.local import available_cores
+
+#: By choice, the package that brings it and fedcli's extra that installs that.
+_PLUGINS = {
+    "hydra/launcher=joblib": ("hydra_joblib_launcher", "joblib"),
+    "hydra/launcher=submitit_local": ("hydra_submitit_launcher", "submitit"),
+    "hydra/launcher=submitit_slurm": ("hydra_submitit_launcher", "submitit"),
+    "hydra/launcher=ray": ("hydra_ray_launcher", "ray"),
+    "hydra/launcher=ray_aws": ("hydra_ray_launcher", "ray"),
+    "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "optuna"),
+}
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a launcher spreads a sweep's jobs.
+
+    Attributes:
+        side_by_side: Whether jobs run in processes of their own, else one after another in this one.
+        cores: Cores that each job has for itself; None for all that its process may use.
+    """
+
+    side_by_side: bool
+    cores: int | None = None
+
+
+def refuse_missing(overrides: Sequence[str]) -> None:
+    """Refuses launchers and sweepers that are not installed.
+
+    Raises:
+        ConfigError: One is not; it names the extra.
+    """
+    for override in overrides:
+        package, extra = _PLUGINS.get(override, (None, None))
+        if package and not _is_installed(package):
+            raise ConfigError(f"{override}: not installed", f"pip install 'fedcli[{extra}]'")
+
+
+def spread_of(launcher: DictConfig, jobs: int | None) -> Spread:
+    """Tells how a launcher spreads jobs.
+
+    Args:
+        launcher: Hydra's config of the launcher.
+        jobs: At most so many run side by side; None if that is not known.
+    """
+    cores = available_cores()
+    match str(launcher.get("_target_")).rpartition(".")[2]:
+        case "BasicLauncher":
+            return Spread(side_by_side=False)
+        case "JoblibLauncher":
+            at_once = int(launcher.n_jobs)
+            # As joblib counts: -1 for all cores, -2 for all but one, ...
+            at_once = at_once if at_once > 0 else max(1, cores + 1 + at_once)
+            if at_once == 1:
+                return Spread(side_by_side=False)  # joblib then starts no process
+            return Spread(side_by_side=True, cores=max(1, cores // min(at_once, jobs or at_once)))
+        case "LocalLauncher":  # submitit's: all jobs at once, each in a process
+            share = launcher.get("cpus_per_task")
+            return Spread(side_by_side=True, cores=int(share) if share else max(1, cores // (jobs or cores)))
+        case "RayLauncher":
+            share = OmegaConf.select(launcher, "ray.remote.num_cpus", default=None)
+            return Spread(side_by_side=True, cores=max(1, int(share or 1)))
+    # A scheduler gives each job its machine, or cores that the job's process can count itself.
+    return Spread(side_by_side=True)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(f"hydra_plugins.{package}") is not None
+    except ModuleNotFoundError:  # there are no plugins at all
+        return False

@@ -1,0 +1,141 @@
+"""A sweep: from its arguments to its jobs, wherever they run, and to the report of what became of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from fedcli.cli.console import output, shown_path
+from fedcli.cli.hydra_bridge import launch
+from fedcli.cli.sweep_job import SweepJob
+from fedcli.cli.sweep_plan import SweepPlan, plan_sweep
+from fedcli.cli.sweep_progress import SweepProgress
+from fedcli.cli.sweep_report import report_sweep
+from fedcli.cli.sweep_resume import finished_jobs, resumed_plan
+from fedcli.errors import RunDirectoryError
+from fedcli.runs.atomic import storage_errors
+from fedcli.runs.lock import RunLock
+from fedcli.runs.sweep import SweepDirectory, write_sweep
+from fedcli.runs.sweep_jobs import read_jobs, write_table
+
+if TYPE_CHECKING:
+    from fedcli.cli.experiment import Arguments
+
+_log = logging.getLogger(__name__)
+
+
+def run_sweep(arguments: Arguments) -> None:
+    """Runs a sweep, or goes on with one.
+
+    Raises:
+        FedcliError: The arguments or the config are wrong, or not all jobs completed.
+    """
+    began = time.monotonic()
+    plan = resumed_plan(arguments) if arguments.resume else None
+    if plan is None:
+        plan = plan_sweep(arguments)
+        _refuse_taken(plan.sweep)
+        if arguments.resume:
+            output.say("no sweep of these overrides yet; starting a new one")
+        finished: frozenset[int] = frozenset()
+    else:
+        finished = finished_jobs(plan)
+    sweep, record = plan.sweep, plan.record
+    with storage_errors(sweep.path):
+        sweep.path.mkdir(parents=True, exist_ok=True)
+    with RunLock(sweep.lock):
+        if record.total is not None and len(finished) == record.total:
+            output.say("every job of the sweep is completed; nothing to do")
+        else:
+            write_sweep(sweep.sweep_json, record)
+            sweep.forget_stop()
+            try:
+                _run_jobs(plan, finished, fail_fast=arguments.fail_fast)
+            finally:
+                write_sweep(sweep.sweep_json, dataclasses.replace(record, process=None))
+        interrupted = sweep.stop_reason() in ("interrupted", "now")
+        sweep.forget_stop()
+        jobs = write_table(sweep, record)
+    report_sweep(
+        sweep,
+        record,
+        jobs,
+        seconds=time.monotonic() - began,
+        finished=len(finished),
+        interrupted=interrupted,
+        config_dirs=arguments.config_dirs,
+    )
+
+
+def _run_jobs(plan: SweepPlan, finished: frozenset[int], *, fail_fast: bool) -> None:
+    """Lets Hydra run the jobs. What becomes of them stands in their folders.
+
+    Raises:
+        Exception: Hydra or its launcher failed before any job began.
+    """
+    sweep, spread = plan.sweep, plan.spread
+    job = SweepJob(sweep.path.absolute(), plan.record, finished, spread.side_by_side, spread.cores, fail_fast, output)
+    if plan.is_search:
+        _silence_optuna()
+    try:
+        with ExitStack() as stack:
+            if spread.side_by_side:
+                stack.enter_context(_asking_jobs_to_stop(sweep))
+                stack.enter_context(SweepProgress(sweep, plan.record))
+            launch(plan.request, job)
+    except KeyboardInterrupt:
+        write_table(sweep, plan.record)
+        raise
+    except Exception as error:
+        # A worker process that was killed, a search without a single result: the jobs' folders say what there is.
+        if all(job.status == "not run" for job in read_jobs(sweep, plan.record)):
+            raise
+        _log.info("the launcher ended with %s: %s", type(error).__name__, error, exc_info=True)
+
+
+@contextmanager
+def _asking_jobs_to_stop(sweep: SweepDirectory) -> Iterator[None]:
+    """At the first SIGINT or SIGTERM asks jobs in other processes to stop after their round, at the second at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if sweep.stop_reason() in ("interrupted", "now"):
+            sweep.ask_to_stop("now")
+            raise KeyboardInterrupt
+        sweep.ask_to_stop("interrupted")
+        output.say("stopping after the rounds that run (once more to stop at once) ...")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _refuse_taken(sweep: SweepDirectory) -> None:
+    """Refuses to mix a new sweep with what is in its folder."""
+    if sweep.is_recorded or (sweep.path.is_dir() and any(sweep.job(number).is_run for number in sweep.numbers())):
+        raise RunDirectoryError(
+            f"{shown_path(sweep.path)} holds a sweep already",
+            "go on with it by adding --resume, or choose another folder: hydra.sweep.dir=PATH",
+        )
+
+
+def _silence_optuna() -> None:
+    """Keeps Optuna's own lines from the terminal: fedcli tells of each job."""
+    try:
+        import optuna
+    except ImportError:  # another sweeper that searches
+        return
+    optuna.logging.disable_default_handler()
+    optuna.logging.enable_propagation()
