@@ -67,7 +67,7 @@ def test_its_config_is_composed(run):
 def test_its_keys_are_checked(run):
     done = run("aggregator=theirs", "aggregator.facto=1")
     assert done.returncode == 2
-    assert "did you mean factor?" in done.stderr
+    assert "did you mean factor" in done.stderr
     done = run("aggregator=theirs", "aggregator.factor=x")
     assert done.returncode == 2
     assert "aggregator.factor=x: must be a number" in done.stderr
@@ -76,7 +76,8 @@ def test_its_keys_are_checked(run):
 def test_it_is_among_the_choices(run):
     done = run("aggregator=theris")
     assert done.returncode == 2
-    assert "did you mean theirs? choose one of: compression, mean, theirs" in done.stderr
+    assert "did you mean theirs? choose one of: " in done.stderr
+    assert ", theirs" in done.stderr
 
 
 def test_it_trains(run, tmp_path):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators.base import AggregatorConfig
 from fedcli.distributors.base import DistributorConfig
@@ -14,6 +13,8 @@ from fedcli.registry import Component
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
+
+    from fedcli.models.base import ModelFn
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Parts:
         distributor: Server to client.
     """
 
-    model_fn: Callable[[], tff.learning.models.VariableModel]
+    model_fn: ModelFn
     client_optimizer: OptimizerConfig
     server_optimizer: OptimizerConfig
     aggregator: AggregatorConfig
@@ -38,6 +39,9 @@ class Parts:
 @dataclass(frozen=True)
 class AlgorithmConfig(Component, ABC):
     """An algorithm and its keys."""
+
+    #: Whether clients may train sub-models of the server's model, as `DistributorConfig.trains_sub_models` says.
+    takes_sub_models: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, parts: Parts) -> tff.learning.templates.LearningProcess:

@@ -21,6 +21,7 @@ def check(config: TrainConfig) -> TrainConfig:
     """
     _check_values(config)
     config.model.check(config.dataset.spec)
+    config.distributor.check_model(config.model, config.dataset.spec)
     return config
 
 
@@ -40,7 +41,9 @@ def check_finetuning(config: FinetuneConfig) -> FinetuneConfig:
             f"give --pretrained NAME, a Keras file or a run; names: {', '.join(pretrained_names())}",
         )
     _check_values(config)
-    return dataclasses.replace(config, model=config.load_pretrained().model)
+    config = dataclasses.replace(config, model=config.load_pretrained().model)
+    config.distributor.check_model(config.model, config.dataset.spec)
+    return config
 
 
 def _check_values(config: TrainConfig) -> None:
@@ -63,6 +66,11 @@ def _check_values(config: TrainConfig) -> None:
     if not config.output_dir.strip():
         raise ConfigError("output_dir=: must be a folder", "output_dir=. is the current one")
     config.logger.check()
+    if config.distributor.trains_sub_models and not config.algorithm.takes_sub_models:
+        raise ConfigError(
+            f"distributor={config.distributor.name}: algorithm={config.algorithm.name} takes no sub-models",
+            "choose another distributor, or algorithm=fed_avg",
+        )
     named = config.dataset.clients
     check_clients_per_round(config, config.dataset.spec.num_clients if named is None else len(named))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ from fedcli.distributors.base import DistributorConfig
 if TYPE_CHECKING:
     import tensorflow_federated as tff
 
+    from fedcli.models.base import ModelFn
+
 
 @distributors.register("broadcast")
 @dataclass(frozen=True)
@@ -20,5 +21,8 @@ class Broadcast(DistributorConfig):
 
     name: str = "broadcast"
 
-    def build(self, model_fn: Callable[[], tff.learning.models.VariableModel]) -> None:
-        """TFF's learning algorithms broadcast where they get no distributor."""
+    def build(self, model_fn: ModelFn) -> tff.learning.templates.DistributionProcess:
+        """Builds TFF's process; see the base class."""
+        import tensorflow_federated as tff
+
+        return tff.learning.templates.build_broadcast_process(tff.learning.models.weights_type_from_model(model_fn))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from fedcli.datasets.base import DataSpec
 from fedcli.errors import ConfigError
+from fedcli.models.sub_model import SubModel
 from fedcli.registry import Component
 
 if TYPE_CHECKING:
     import tensorflow as tf
+    import tensorflow_federated as tff
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,41 @@ class ModelConfig(Component, ABC):
             A model of plain Keras layers with the variables and the numbers of what `build` returns.
         """
         return self.build(spec)
+
+    def sub_model(self, spec: DataSpec, share: float) -> SubModel:
+        """Describes the network that has a share, in (0, 1], of each hidden layer's units or filters.
+
+        Raises:
+            ConfigError: The model has no such sub-models.
+        """
+        raise ConfigError(
+            f"model={self.name} has no sub-models, which consist of some units of dense and convolutional layers",
+            f"choose another distributor, or a model that has them: {', '.join(_names_with_sub_models())}",
+        )
+
+
+class ModelFn(Protocol):
+    """What `tff.learning` builds its graphs from: called, it makes the model in the current graph."""
+
+    @property
+    def model(self) -> ModelConfig | SubModel:
+        """What is built."""
+
+    @property
+    def spec(self) -> DataSpec:
+        """The data set's inputs and targets."""
+
+    def of(self, model: ModelConfig | SubModel) -> Self:
+        """Returns the same for another model."""
+
+    def __call__(self) -> tff.learning.models.VariableModel:
+        """Builds the model."""
+
+
+def _names_with_sub_models() -> list[str]:
+    from fedcli.models import models
+
+    return [name for name, model in models.components.items() if model.sub_model is not ModelConfig.sub_model]
 
 
 def _names_for(kind: str) -> list[str]:

@@ -6,8 +6,10 @@ its characters, and which computes the loss three times a batch.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -15,6 +17,7 @@ import tensorflow_federated as tff
 
 from fedcli.datasets.base import PADDING, DataSpec
 from fedcli.models.base import ModelConfig
+from fedcli.models.sub_model import SubModel
 
 
 def masked_sums(y: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -121,16 +124,36 @@ class LearningModel(tff.learning.models.VariableModel):
             variable.assign(tf.zeros_like(variable))
 
 
-@tf.function
+# Not tf.functions: of a module, they would keep every graph that they were ever traced in.
 def _ratio(sums: list[tf.Tensor]) -> tf.Tensor:
     return tf.math.divide_no_nan(sums[0], sums[1])
 
 
-@tf.function
 def _total(sums: list[tf.Tensor]) -> tf.Tensor:
     return sums[0]
 
 
-def model_fn(model: ModelConfig, spec: DataSpec) -> Callable[[], LearningModel]:
+@dataclass(frozen=True)
+class LearningModelFn:
+    """See `fedcli.models.base.ModelFn`.
+
+    Attributes:
+        model: What is built.
+        spec: The data set's inputs and targets.
+    """
+
+    model: ModelConfig | SubModel
+    spec: DataSpec
+
+    def of(self, model: ModelConfig | SubModel) -> LearningModelFn:
+        """Returns the same for another model."""
+        return dataclasses.replace(self, model=model)
+
+    def __call__(self) -> LearningModel:
+        """Builds the model in the current graph."""
+        return LearningModel(self.model.build(self.spec), self.spec)
+
+
+def model_fn(model: ModelConfig, spec: DataSpec) -> LearningModelFn:
     """Returns the function from which `tff.learning` builds its graphs."""
-    return lambda: LearningModel(model.build(spec), spec)
+    return LearningModelFn(model, spec)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +16,20 @@ from fedcli.algorithms.base import Parts
 from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
+from fedcli.errors import RunDirectoryError
 from fedcli.runs.directory import RunDirectory
-from fedcli.runs.metrics import Row
+from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runtime.base import Runtime, State
-from fedcli.runtime.engine.communication import Communication
+from fedcli.runtime.engine.communication import CODING, Communication
 from fedcli.runtime.engine.compiled import CompiledRound, compile_round
 from fedcli.runtime.local import available_cores
+from fedcli.training.changes import ChangeAccount
 from fedcli.training.evaluation import Evaluator
 from fedcli.training.learning_model import model_fn
 from fedcli.training.recorder import Progress, Recorder, load_progress
-from fedcli.training.sampling import seed_words
+from fedcli.training.sampling import sample_clients, seed_words
 from fedcli.training.text_probes import random_characters, sample_text
-from fedcli.training.weights import Weights, initial_weights, save_keras, weights_of, with_weights
+from fedcli.training.weights import Weights, initial_weights, save_keras, weights_of, with_seed, with_weights
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Experiment:
         runtime: Executes the round.
         evaluator: Evaluates the model.
         test: What it is evaluated on.
+        changes: Counts the bits of the model where clients keep it; None where each client is new.
     """
 
     config: TrainConfig
@@ -60,6 +64,7 @@ class Experiment:
     runtime: Runtime
     evaluator: Evaluator
     test: Examples
+    changes: ChangeAccount | None
 
     @classmethod
     @contextmanager
@@ -73,7 +78,8 @@ class Experiment:
         evaluator = Evaluator(config.model, dataset.spec, config.eval.batch_size, threads)
         try:
             test = _test_source(config, dataset).test(config.eval.max_examples)
-            yield cls(config, dataset, compiled, runtime, evaluator, test)
+            changes = ChangeAccount(_model_bits(compiled)) if config.distributor.clients_keep_state else None
+            yield cls(config, dataset, compiled, runtime, evaluator, test, changes)
         finally:
             evaluator.close()
 
@@ -85,11 +91,19 @@ class Experiment:
             weights: Weights = list(config.load_pretrained().weights)
         else:
             weights = initial_weights(config.model, self.dataset.spec, config.seed)
+        state = with_seed(state, self.compiled, config.seed)
         return Progress(0, with_weights(state, self.compiled, weights))
 
     def restore(self, run: RunDirectory) -> Progress | None:
-        """Reads the run's newest checkpoint."""
-        return load_progress(run, self.config.checkpoint.keep, self.compiled)
+        """Reads the run's newest checkpoint.
+
+        Raises:
+            RunDirectoryError: All checkpoints are damaged, or metrics.csv does not belong to the newest one.
+        """
+        progress = load_progress(run, self.config.checkpoint.keep, self.compiled)
+        if progress is not None and self.changes is not None:
+            self._recount(run, progress)
+        return progress
 
     def recording(self, run: RunDirectory, progress: Progress | None) -> Recorder:
         """Opens the run's files; a context manager, which closes them."""
@@ -117,7 +131,7 @@ class Experiment:
     def _is_text(self) -> bool:
         return self.dataset.spec.kind == "text"
 
-    def train_metrics(self, metrics: Mapping[str, NDArray[np.generic]]) -> Row:
+    def measured(self, metrics: Mapping[str, NDArray[np.generic]]) -> Row:
         """Names a round's metrics as metrics.csv does."""
         row: dict[str, Any] = {}
         for path, value in metrics.items():
@@ -126,10 +140,39 @@ class Experiment:
                 row[name] = np.asarray(value).item()
         return row
 
-    def bits(self, num_clients: int) -> Communication:
-        """Returns the bits of a round with so many clients."""
+    def sampled(self, round: int) -> list[str]:
+        """Samples a round's clients."""
+        config = self.config
+        return sample_clients(self.dataset.client_ids, config.clients_per_round, config.seed, round)
+
+    def bits(self, clients: Sequence[str], measured: Row) -> Communication:
+        """Returns the bits of the next round: what is known from the types, and the streams that it measured.
+
+        Args:
+            clients: Those that took part; none before the first round.
+            measured: The round's metrics, named as in metrics.csv.
+        """
+        if not clients:
+            return Communication(0, 0)
         per_client = self.compiled.communication
-        return Communication(per_client.broadcasted_bits * num_clients, per_client.aggregated_bits * num_clients)
+        streams = int(measured.get("distributor/stream_bits") or 0)
+        if self.changes is None:
+            down = (per_client.broadcasted_bits + streams) * len(clients)
+        else:
+            down = (per_client.broadcasted_bits - per_client.change_bits) * len(clients)
+            down += self.changes.next_round(clients, per_client.change_bits + streams)
+        up = int(measured.get("aggregator/stream_bits") or 0)
+        return Communication(down, per_client.aggregated_bits * len(clients) + up)
+
+    def _recount(self, run: RunDirectory, progress: Progress) -> None:
+        """Takes into account the rounds that the run has done."""
+        rows = [row for row in read_metrics(run.metrics_csv) if 1 <= int(row["round"] or 0) <= progress.round]
+        bits = [self.bits(self.sampled(round), row) for round, row in enumerate(rows, 1)]
+        if len(rows) != progress.round or sum(one.broadcasted_bits for one in bits) != progress.broadcasted_bits:
+            raise RunDirectoryError(
+                f"{run.metrics_csv} is not that of the checkpoint of round {progress.round}",
+                "start a new run: what clients have cannot be told without it",
+            )
 
     def save_model(self, run: RunDirectory, state: State) -> None:
         """Writes the model as a Keras file."""
@@ -157,6 +200,16 @@ def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
 _COMPILED: dict[str, CompiledRound] = {}
 
 
+def _model_bits(compiled: CompiledRound) -> int:
+    trainable, other = compiled.model_weights()
+    leaves = [compiled.state[index] for index in [*trainable, *other]]
+    return sum(8 * leaf.dtype.itemsize * math.prod(size or 0 for size in leaf.shape) for leaf in leaves)
+
+
 def _measurement(path: str) -> str | None:
     """Returns the column of a metric that is not a common one."""
-    return None if path in _TRAIN_COLUMNS or path in _LEFT_OUT else path
+    if path in _TRAIN_COLUMNS or path in _LEFT_OUT:
+        return None
+    # What a codec measures has the same name whatever it is wrapped in: a mean, clipping, zeroing.
+    part, within, name = path.partition(f"/{CODING}/")
+    return f"{part.split('/')[0]}/{name}" if within else path

@@ -20,7 +20,7 @@ from fedcli.runs.result import summarise, write_result
 from fedcli.runtime.base import ClientWork
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.observer import Observer
-from fedcli.training.sampling import example_order, generator, sample_clients, seed_words
+from fedcli.training.sampling import example_order, generator, seed_words
 
 if TYPE_CHECKING:
     from fedcli.training.recorder import Progress, Recorder
@@ -61,7 +61,7 @@ def train(
 
         if progress is None:
             progress = experiment.initial_progress()
-            row: Row = {"round": 0, **experiment.evaluate(progress.state), **progress.bits_row(experiment.bits(0))}
+            row: Row = {"round": 0, **experiment.evaluate(progress.state), **progress.bits_row(experiment.bits([], {}))}
             recorder.row(row)
             _show_sample(experiment, recorder, progress)
             recorder.checkpoint(progress)
@@ -72,7 +72,7 @@ def train(
 
         for round in range(progress.round + 1, config.rounds + 1):
             _stop_if_asked(stop, progress.round, run, config.command)
-            clients = sample_clients(experiment.dataset.client_ids, config.clients_per_round, config.seed, round)
+            clients = experiment.sampled(round)
             started = time.perf_counter()
             result = experiment.runtime.run_round(
                 progress.state,
@@ -80,11 +80,12 @@ def train(
                 seed_words(config.seed, "server", round),
             )
             seconds = time.perf_counter() - started
-            bits = experiment.bits(len(clients))
+            measured = experiment.measured(result.metrics)
+            bits = experiment.bits(clients, measured)
             progress = progress.after(result.state, bits)
             row = {
                 "round": round,
-                **experiment.train_metrics(result.metrics),
+                **measured,
                 **(experiment.evaluate(progress.state) if _is_evaluated(config, round) else {}),
                 **progress.bits_row(bits),
                 "seconds": seconds,
@@ -98,7 +99,10 @@ def train(
                 recorder.checkpoint(progress)
 
         experiment.save_model(run, progress.state)
-    summary = summarise(read_metrics(run.metrics_csv))
+    summary = {
+        **summarise(read_metrics(run.metrics_csv)),
+        "clients_keep_state": config.distributor.clients_keep_state,
+    }
     write_result(run.result_json, summary)
     return summary
 

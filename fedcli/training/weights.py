@@ -1,4 +1,4 @@
-"""The model's weights: the first ones, and their way from the server's state to a Keras file."""
+"""What the server's first state holds, and the model's way from a state to a Keras file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from fedcli.compression.run_seed import SEED
 from fedcli.datasets.base import DataSpec
 from fedcli.models.base import ModelConfig
 from fedcli.runs.atomic import atomic_path
 from fedcli.runtime.base import State
 from fedcli.runtime.engine.compiled import CompiledRound
+from fedcli.training.sampling import seed_words
 
 Weights = list[NDArray[np.generic]]
 
@@ -49,6 +51,21 @@ def weights_of(state: State, compiled: CompiledRound) -> Weights:
     """Returns the model's weights in a server's state: trainable ones, then others."""
     trainable, other = compiled.model_weights()
     return [state[index] for index in [*trainable, *other]]
+
+
+def with_seed(state: State, compiled: CompiledRound, seed: int) -> State:
+    """Returns a server's state whose random numbers, where it keeps where they come from, follow the run's seed.
+
+    Args:
+        state: The server's state.
+        compiled: The computation whose state it is.
+        seed: The run's seed.
+    """
+    words = np.array([word % 2**32 for word in seed_words(seed, "state")], np.uint32).view(np.int32)
+    return [
+        words if leaf.path.rpartition("/")[2] == SEED else value
+        for leaf, value in zip(compiled.state, state, strict=True)
+    ]
 
 
 def save_keras(path: Path, model: ModelConfig, spec: DataSpec, weights: Weights) -> None:

@@ -96,5 +96,29 @@ def test_components_refuse_values_that_make_no_sense(overrides, field):
     assert refusal(*overrides).message.startswith(f"{field}=")
 
 
+def test_a_model_without_sub_models_is_refused():
+    error = refusal("dataset=shakespeare", "model=char_rnn", "distributor=federated_dropout")
+    assert error.message.startswith("model=char_rnn has no sub-models")
+    assert error.hint.endswith("cnn, mlp")
+    assert "hidden" in refusal("model=mlp", "model.hidden_units=[]", "distributor=federated_dropout").message
+    for model in ("cnn", "mlp"):
+        check(composed(f"model={model}", "distributor=federated_dropout"))
+
+
+def test_an_algorithm_without_sub_models_is_refused(monkeypatch):
+    from fedcli.algorithms.fed_avg import FedAvg
+
+    config = composed("distributor=federated_dropout")
+    monkeypatch.setattr(FedAvg, "takes_sub_models", False)
+    with pytest.raises(ConfigError, match="algorithm=fed_avg takes no sub-models"):
+        check(config)
+
+
+@pytest.mark.parametrize("key", ["keep=0.5", "bits=0", "code=elias", "stateful_clients=true"])
+def test_a_distributors_wrong_keys_are_refused(key):
+    distributor = "quantize" if key.startswith(("keep", "bits", "code")) else "federated_dropout"
+    assert f"distributor.{key.split('=')[0]}" in refusal(f"distributor={distributor}", f"distributor.{key}").message
+
+
 def test_output_dir_is_not_empty():
     assert refusal("output_dir=''").message.startswith("output_dir=")

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow_federated as tff
 from tensorflow_federated.python.core.impl.compiler import building_blocks, intrinsic_defs, tree_analysis
 
+from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
+
 _BROADCAST = intrinsic_defs.FEDERATED_BROADCAST.uri
 #: Intrinsics whose whole argument is what a client sends.
 _SUMS = {
@@ -30,6 +32,17 @@ _AGGREGATES = {
 }
 
 
+#: Name of a structure's element that a simulation carries to measure a round, and a real client would not send.
+NOT_SENT = "fedcli_not_sent"
+#: Name of a uint8 tensor whose length depends on the values: it counts nothing here, the round's metrics measure it.
+STREAM = "stream"
+#: Name of a codec's measurements among those of a process.
+CODING = "coding"
+#: Name of a structure's element that is a change of the model: a client that keeps the model needs the changes of all
+#: rounds since it last took part.
+CHANGE = "fedcli_change"
+
+
 @dataclass(frozen=True)
 class Communication:
     """Bits that one round costs for each client.
@@ -37,10 +50,12 @@ class Communication:
     Attributes:
         broadcasted_bits: Server to client.
         aggregated_bits: Client to server.
+        change_bits: Those of `broadcasted_bits` that are a change of the model; see `CHANGE`.
     """
 
     broadcasted_bits: int
     aggregated_bits: int
+    change_bits: int = 0
 
 
 def communication(computation: tff.Computation) -> Communication:
@@ -49,34 +64,45 @@ def communication(computation: tff.Computation) -> Communication:
     Args:
         computation: For example the `next` of a `tff.learning` process.
     """
-    broadcasted = aggregated = 0
+    broadcasted = aggregated = changed = 0
 
     def visit(block: building_blocks.ComputationBuildingBlock) -> None:
-        nonlocal broadcasted, aggregated
+        nonlocal broadcasted, aggregated, changed
         if not isinstance(block, building_blocks.Call) or not isinstance(block.function, building_blocks.Intrinsic):
             return
         sent = block.argument.type_signature if block.argument is not None else None
         if block.function.uri == _BROADCAST:
             broadcasted += bits(sent)
+            changed += _change_bits(sent)
         elif block.function.uri in _SUMS:
             aggregated += bits(sent)
         elif block.function.uri in _AGGREGATES:
             aggregated += bits(sent[0])
 
     tree_analysis.visit_postorder(computation.to_building_block(), visit)
-    return Communication(broadcasted, aggregated)
+    return Communication(broadcasted, aggregated, changed)
 
 
 def bits(tff_type: tff.Type) -> int:
-    """Counts the bits of a value of a type.
+    """Counts the bits of a value of a type: those that are known from its type.
 
     Raises:
-        ValueError: A dimension is not known, so that the size depends on the value.
+        ValueError: A dimension of something else than a coded stream is not known.
     """
     if isinstance(tff_type, tff.FederatedType):
         return bits(tff_type.member)
     if isinstance(tff_type, tff.StructType):
-        return sum(bits(element) for _, element in tff.structure.to_elements(tff_type))
+        elements = tff.structure.to_elements(tff_type)
+        return sum(bits(element) for name, element in elements if name not in (NOT_SENT, STREAM))
     if tff_type.shape is None or None in tuple(tff_type.shape):
         raise ValueError(f"the size of {tff_type} depends on the value")
     return math.prod(tff_type.shape) * np.dtype(tff_type.dtype).itemsize * 8
+
+
+def _change_bits(tff_type: tff.Type) -> int:
+    if isinstance(tff_type, tff.FederatedType):
+        return _change_bits(tff_type.member)
+    if not isinstance(tff_type, tff.StructType):
+        return 0
+    elements = tff.structure.to_elements(tff_type)
+    return sum(bits(element) if name == CHANGE else _change_bits(element) for name, element in elements)

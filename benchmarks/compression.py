@@ -1,0 +1,242 @@
+"""What compression costs in accuracy: writes `benchmarks/compression.md`, one row a method, and its pictures.
+
+Run it in the checkout, with the data set reachable (see the README on `FEDCLI_ORIGIN`):
+
+    uv run python benchmarks/compression.py --out outputs/compression --jobs 2
+
+Runs that are there already are kept, unfinished ones go on: stop it and start it again as you like. On 2 cores, a run
+of 200 rounds takes about five minutes, two at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from fedcli.runs.directory import RunDirectory  # noqa: E402
+from fedcli.runs.metrics import read_metrics  # noqa: E402
+from fedcli.runs.record import read_record  # noqa: E402
+
+SEEDS = (0, 1, 2)
+#: Evaluations whose accuracy is averaged, at the end of a run.
+LAST = 10
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs that differ in nothing but the compression.
+
+    Attributes:
+        command: What every run has in common.
+        title: Heading of its table.
+        settings: Overrides by the row's name; the first is the baseline.
+        seeds: Seeds of each.
+    """
+
+    title: str
+    command: str
+    settings: dict[str, str]
+    seeds: Sequence[int] = SEEDS
+
+
+_UP_100 = "aggregator=adaptive aggregator.bits_per_element=0.25 aggregator.min_elements=1000"
+_DOWN_16 = "distributor=entropy distributor.step=1.3 distributor.min_elements=1000"
+_UP_32 = "aggregator=adaptive aggregator.bits_per_element=0.9 aggregator.min_elements=1000"
+
+#: The learning rate is the best of 0.1, 0.2 and 0.3 for `mean` (seed 0); nothing else was tuned.
+EMNIST = Study(
+    title="EMNIST digits, CNN, 10 clients a round, 200 rounds",
+    command=(
+        "train dataset=emnist model=cnn clients_per_round=10 rounds=200 eval.every=10 "
+        "client_optimizer.learning_rate=0.2"
+    ),
+    settings={
+        "mean": "",
+        "compression (TFF)": "aggregator=compression",
+        "adaptive 0.25": _UP_100,
+        "adaptive 0.9": _UP_32,
+        "down: entropy 1.3": _DOWN_16,
+        "up: adaptive 0.25, down: entropy 1.3": f"{_UP_100} {_DOWN_16}",
+    },
+)
+
+SHAKESPEARE = Study(
+    title="Shakespeare, fine-tuning of the Dickens model, 10 roles a round, 30 rounds",
+    command="finetune --pretrained dickens rounds=30 eval.every=3 eval.max_examples=500",
+    settings={name: EMNIST.settings[name] for name in ("mean", "adaptive 0.25", "adaptive 0.9", "down: entropy 1.3")},
+    seeds=(0,),
+)
+
+STUDIES = {"emnist": EMNIST, "shakespeare": SHAKESPEARE}
+
+_HEAD = """# Compression: bits against accuracy
+
+Made by `benchmarks/compression.py`. Accuracy: of the held-out examples, the mean of the run's last 10 evaluations, then
+the mean and standard deviation over seeds. Bits: those of the whole run. Distortion: squared error of a round's mean
+update, relative to its squared norm, the mean over rounds.
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting, over its seeds.
+
+    Attributes:
+        name: Its name.
+        accuracies: Mean of the last evaluations' accuracy of each seed.
+        up: Bits sent by clients in the whole run, the mean over seeds.
+        down: Bits sent to clients.
+        distortion: Mean of the rounds' relative squared error of the mean update; None where it was not measured.
+    """
+
+    name: str
+    accuracies: list[float]
+    up: float
+    down: float
+    distortion: float | None
+
+
+def main() -> None:
+    """Makes the runs that are missing and writes the tables and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "outputs" / "compression", help="where the runs are")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, with a thread each")
+    parser.add_argument("--only", nargs="*", help="make the runs of these rows only")
+    parser.add_argument("--seeds", nargs="*", type=int, help="make the runs of these seeds only")
+    parser.add_argument(
+        "--study", nargs="*", choices=STUDIES, default=list(STUDIES), help="make the runs of these only"
+    )
+    parser.add_argument("--report", action="store_true", help="make no runs")
+    arguments = parser.parse_args()
+    document = [_HEAD]
+    for key, study in STUDIES.items():
+        folder = arguments.out / key
+        if not arguments.report and key in arguments.study:
+            _make_runs(study, folder, arguments.jobs, arguments.only, arguments.seeds)
+        if rows := _rows(study, folder):
+            picture = Path(__file__).with_name(f"compression-{key}.png")
+            _draw(study, rows, picture)
+            document += [f"## {study.title}\n", f"`fedcli {study.command}`, and:\n", _table(rows)]
+            document += [f"\n![accuracy against bits]({picture.name})\n"]
+    Path(__file__).with_suffix(".md").write_text("\n".join(document))
+
+
+def _make_runs(study: Study, folder: Path, jobs: int, only: Sequence[str] | None, seeds: Sequence[int] | None) -> None:
+    # By seed, so that all rows have a first result early.
+    wanted = [
+        (name, seed)
+        for seed in study.seeds
+        for name in study.settings
+        if (not only or name in only) and (not seeds or seed in seeds)
+    ]
+    with ThreadPoolExecutor(jobs) as pool:
+        for future in [pool.submit(_make_run, study, folder, name, seed) for name, seed in wanted]:
+            future.result()
+
+
+def _make_run(study: Study, folder: Path, name: str, seed: int) -> None:
+    run = _run(folder, name, seed)
+    if run.is_recorded:
+        if read_record(run.run_json).status == "completed":
+            return
+        arguments = [study.command.split()[0], "--resume", str(run.path)]
+    else:
+        overrides = [*study.settings[name].split(), f"seed={seed}", "runtime.threads=1", f"hydra.run.dir='{run.path}'"]
+        arguments = [*study.command.split(), *overrides]
+    done = subprocess.run([sys.executable, "-m", "fedcli", *arguments, "-q"], cwd=ROOT, capture_output=True, text=True)
+    print(
+        f"{name}, seed {seed}: {'done' if done.returncode == 0 else done.stderr.strip()}", file=sys.stderr, flush=True
+    )
+
+
+def _run(folder: Path, name: str, seed: int) -> RunDirectory:
+    slug = "".join(c if c.isalnum() else "-" for c in name)
+    return RunDirectory(folder.resolve() / slug / str(seed))
+
+
+def _rows(study: Study, folder: Path) -> list[Row]:
+    rows = []
+    for name in study.settings:
+        runs = [_run(folder, name, seed) for seed in study.seeds]
+        done = [run for run in runs if run.is_recorded and read_record(run.run_json).status == "completed"]
+        if not done:
+            continue
+        tables = [read_metrics(run.metrics_csv) for run in done]
+        accuracies = [
+            statistics.mean([row["eval/accuracy"] for row in table if row["eval/accuracy"] is not None][-LAST:])
+            for table in tables
+        ]
+        totals = [json.loads(run.result_json.read_text()) for run in done]
+        errors = [
+            row["aggregator/distortion"] for table in tables for row in table[1:] if "aggregator/distortion" in row
+        ]
+        rows.append(
+            Row(
+                name,
+                accuracies,
+                statistics.mean(total["aggregated_bits"] for total in totals),
+                statistics.mean(total["broadcasted_bits"] for total in totals),
+                statistics.mean(errors) if errors else None,
+            )
+        )
+    return rows
+
+
+def _table(rows: list[Row]) -> str:
+    base = rows[0]
+    lines = [
+        "| method | accuracy, % | to mean, points | seeds | up, Mibit | fewer | down, Mibit | fewer | distortion |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        mean, spread = 100 * statistics.mean(row.accuracies), 100 * statistics.pstdev(row.accuracies)
+        difference = mean - 100 * statistics.mean(base.accuracies)
+        cells = (
+            row.name,
+            f"{mean:.2f} ± {spread:.2f}",
+            f"{difference:+.2f}",
+            len(row.accuracies),
+            *(f"{row.up / 2**20:,.1f}", f"{base.up / row.up:.1f}x"),
+            *(f"{row.down / 2**20:,.1f}", f"{base.down / row.down:.1f}x"),
+            "" if row.distortion is None else f"{row.distortion:.3f}",
+        )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def _draw(study: Study, rows: list[Row], path: Path) -> None:
+    """Draws accuracy against bits in both directions, with the Pareto front."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    for axes, direction in zip(figure.subplots(1, 2, sharey=True), ("up", "down"), strict=True):
+        points = sorted((getattr(row, direction) / 2**20, 100 * statistics.mean(row.accuracies), row) for row in rows)
+        best, front = -1.0, []
+        for bits, accuracy, _ in points:
+            if accuracy > best:
+                best = accuracy
+                front.append((bits, accuracy))
+        axes.step(*zip(*front, strict=True), where="post", color="0.7", zorder=0, label="Pareto front")
+        for bits, accuracy, row in points:
+            spread = 100 * statistics.pstdev(row.accuracies)
+            axes.errorbar(bits, accuracy, spread, marker="o", capsize=3)
+            axes.annotate(row.name, (bits, accuracy), xytext=(4, 4), textcoords="offset points", fontsize=8)
+        axes.set(xscale="log", xlabel=f"bits {direction} in the whole run, Mibit", title=f"{direction}link")
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("held-out accuracy, %")
+    figure.suptitle(study.title)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

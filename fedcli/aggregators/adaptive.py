@@ -1,0 +1,69 @@
+"""Quantization that follows the run: as many bits, or as large an error, as was asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fedcli.aggregators import aggregators
+from fedcli.aggregators.coded import CodedAggregator
+from fedcli.aggregators.entropy import ROUNDINGS
+
+if TYPE_CHECKING:
+    from fedcli.compression.codec import Codec
+
+
+@aggregators.register("adaptive")
+@dataclass(frozen=True)
+class Adaptive(CodedAggregator):
+    """Multiples of a step, Elias-gamma coded; the server sets the step by what earlier rounds cost or lost.
+
+    One step for all clients and numbers: for the sum that the server wants, this gives the smallest error for the bits
+    (Mitchell et al. 2022, https://arxiv.org/abs/2201.02664).
+
+    Attributes:
+        bits_per_element: Bits a number to reach; null to reach a distortion instead.
+        distortion: The squared error of a client's update to reach, relative to its squared norm; null for a rate.
+        rounding: `deterministic` (the smallest error) or `stochastic` (unbiased).
+        per_tensor: Whether each tensor has its step, which reaches the target by itself, or all together one.
+        rotate: Whether to rotate randomly first.
+    """
+
+    name: str = "adaptive"
+    bits_per_element: float | None = 0.25
+    distortion: float | None = None
+    rounding: str = "deterministic"
+    per_tensor: bool = False
+    rotate: bool = False
+
+    def codec(self, shapes: Sequence[tuple[int, ...]]) -> Codec:
+        """Makes the codec; see the base class."""
+        from fedcli.compression.adaptive import AdaptiveStep
+        from fedcli.compression.rotated import Rotated
+        from fedcli.compression.run_length import RunLength
+
+        def adaptive(size: int) -> Codec:
+            return AdaptiveStep(
+                size,
+                RunLength(),
+                bits_per_element=self.bits_per_element,
+                distortion=self.distortion,
+                rounding=self.rounding,
+            )
+
+        size = sum(map(math.prod, shapes))
+        return Rotated(size, adaptive) if self.rotate else adaptive(size)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """One target is given, and it is in its range."""
+        yield from super().problems()
+        if (self.bits_per_element is None) == (self.distortion is None):
+            yield "distortion", "set this or bits_per_element, and the other to null"
+        if self.bits_per_element is not None and not 0 < self.bits_per_element <= 16:
+            yield "bits_per_element", "must be above 0 and at most 16"
+        if self.distortion is not None and not 0 < self.distortion < 1:
+            yield "distortion", "must be between 0 and 1"
+        if self.rounding not in ROUNDINGS:
+            yield "rounding", f"must be one of: {', '.join(ROUNDINGS)}"

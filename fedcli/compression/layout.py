@@ -1,0 +1,89 @@
+"""Which tensors of an update are coded, and how they lie in vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_federated as tff
+
+
+class Layout:
+    """Splits a structure of tensors into vectors that are coded and tensors that are sent whole, and joins them again.
+
+    Args:
+        value_type: The structure's type.
+        min_elements: Tensors of fewer numbers are sent whole: their share of the bits is small, their share of the
+            model's accuracy is not (the compression study).
+        per_tensor: Whether each coded tensor is a vector of its own, or all of them together are one.
+
+    Attributes:
+        vectors: Shape of the coded tensors in each vector.
+        num_elements: Numbers in the whole structure.
+    """
+
+    def __init__(self, value_type: tff.Type, min_elements: int, per_tensor: bool) -> None:
+        self._type = value_type
+        tensors = tff.structure.flatten(value_type) if isinstance(value_type, tff.StructType) else [value_type]
+        self._is_coded = [_is_float(tensor) and _size(tensor.shape) >= min_elements for tensor in tensors]
+        self._specs = [(tf.as_dtype(tensor.dtype), tuple(tensor.shape)) for tensor in tensors]
+        coded = [shape for (_, shape), is_coded in zip(self._specs, self._is_coded, strict=True) if is_coded]
+        together = [coded] if coded else []
+        self.vectors: list[list[tuple[int, ...]]] = [[shape] for shape in coded] if per_tensor else together
+        self.num_elements = sum(_size(tensor.shape) for tensor in tensors)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Numbers in each vector."""
+        return [sum(map(_size, shapes)) for shapes in self.vectors]
+
+    def split(self, value: Any) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Returns the vectors, float32 [size] each, and the tensors that are sent whole."""
+        tensors = self._flatten(value)
+        coded = [tf.reshape(x, [-1]) for x, is_coded in zip(tensors, self._is_coded, strict=True) if is_coded]
+        whole = [x for x, is_coded in zip(tensors, self._is_coded, strict=True) if not is_coded]
+        vectors, rest = [], coded
+        for shapes in self.vectors:
+            mine, rest = rest[: len(shapes)], rest[len(shapes) :]
+            vectors.append(mine[0] if len(mine) == 1 else tf.concat(mine, 0))
+        return vectors, whole
+
+    def join(self, vectors: Sequence[tf.Tensor], whole: Sequence[tf.Tensor]) -> Any:
+        """Puts together what `split` took apart."""
+        coded = [
+            part
+            for vector, shapes in zip(vectors, self.vectors, strict=True)
+            for part in tf.split(vector, [_size(shape) for shape in shapes])
+        ]
+        from_coded, from_whole = iter(coded), iter(whole)
+        tensors = [
+            tf.reshape(next(from_coded), shape) if is_coded else next(from_whole)
+            for (_, shape), is_coded in zip(self._specs, self._is_coded, strict=True)
+        ]
+        return self._pack(tensors)
+
+    def zeros(self) -> Any:
+        """Makes the structure with zero everywhere."""
+        return self._pack([tf.zeros(shape, dtype) for dtype, shape in self._specs])
+
+    def _flatten(self, value: Any) -> list[tf.Tensor]:
+        if not isinstance(self._type, tff.StructType):
+            return [value]
+        return tff.structure.flatten(tff.structure.from_container(value, recursive=True))
+
+    def _pack(self, tensors: list[tf.Tensor]) -> Any:
+        if not isinstance(self._type, tff.StructType):
+            return tensors[0]
+        packed = tff.structure.pack_sequence_as(self._type, tensors)
+        return tff.types.type_to_py_container(packed, self._type)
+
+
+def _is_float(tensor: tff.TensorType) -> bool:
+    return np.dtype(tensor.dtype) == np.float32
+
+
+def _size(shape: Sequence[int]) -> int:
+    return math.prod(shape)

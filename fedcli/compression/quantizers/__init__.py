@@ -1,0 +1,1 @@
+"""Quantizers: numbers to symbols, one file each."""
