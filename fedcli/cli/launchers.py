@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from omegaconf import DictConfig, OmegaConf
 
 from fedcli.errors import ConfigError
+from fedcli.extras import how_to_install
 from fedcli.runtime.local import available_cores
 
 #: By choice, the package that brings it and fedcli's extra that installs that.
@@ -42,9 +43,9 @@ def refuse_missing(overrides: Sequence[str]) -> None:
         ConfigError: One is not; it names the extra.
     """
     for override in overrides:
-        package, extra = _PLUGINS.get(override, (None, None))
+        package, extra = _PLUGINS.get(override, ("", ""))
         if package and not _is_installed(package):
-            raise ConfigError(f"{override}: not installed", f"pip install 'fedcli[{extra}]'")
+            raise ConfigError(f"{override}: not installed", how_to_install(extra))
 
 
 def spread_of(launcher: DictConfig, jobs: int | None) -> Spread:

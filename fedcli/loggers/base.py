@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fedcli.errors import ConfigError
+from fedcli.extras import how_to_install
 from fedcli.registry import Component
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class LoggerConfig(Component):
         if self.package is not None and not _is_installed(self.package):
             raise ConfigError(
                 f"logger={self.name}: the package {self.package} is not installed",
-                f"pip install 'fedcli[{self.package}]', or logger=tensorboard",
+                f"{how_to_install(self.package)}; or logger=tensorboard",
             )
 
     def start(self, run: RunDirectory, record: RunRecord, config: Mapping[str, Any]) -> Logger:

@@ -36,7 +36,7 @@ def test_a_logger_that_is_not_installed_is_refused_before_the_run_starts(invoke,
     assert result.exit_code == 2
     assert result.stderr.splitlines() == [
         f"error: logger={name}: the package {name} is not installed",
-        f"  try: pip install 'fedcli[{name}]', or logger=tensorboard",
+        f"  try: uv sync --extra {name} (in a checkout), or pip install 'fedcli[{name}]'; or logger=tensorboard",
     ]
     assert not RunDirectory("outputs").path.exists()
 

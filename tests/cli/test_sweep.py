@@ -216,7 +216,7 @@ def test_a_missing_plugin_names_its_extra(sweep, monkeypatch, choice, extra):
     monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
     result = sweep("seed=1,2", f"hydra/{choice}", code=2)
     assert f"hydra/{choice}: not installed" in result.stderr
-    assert f"pip install 'fedcli[{extra}]'" in result.stderr
+    assert f"uv sync --extra {extra} (in a checkout), or pip install 'fedcli[{extra}]'" in result.stderr
 
 
 def test_fail_fast_is_for_sweeps(invoke):

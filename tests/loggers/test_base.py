@@ -3,6 +3,7 @@ import sys
 import pytest
 
 from fedcli.errors import ConfigError
+from fedcli.extras import how_to_install
 from fedcli.loggers import loggers
 from fedcli.loggers.base import Logger, LoggerConfig
 
@@ -25,7 +26,8 @@ def test_a_logger_that_is_not_installed_is_refused(name, leftover, tmp_path, mon
     monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(ConfigError, match=f"logger={name}: the package {name} is not installed") as caught:
         loggers[name](name=name).check()
-    assert caught.value.hint == f"pip install 'fedcli[{name}]', or logger=tensorboard"
+    assert caught.value.hint == f"{how_to_install(name)}; or logger=tensorboard"
+    assert f"uv sync --extra {name} " in caught.value.hint
 
 
 @pytest.mark.parametrize(
