@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ set_up_tensorflow()
 # A shell starts background jobs with Ctrl-C ignored, and their children inherit it: then none could be interrupted.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Compiled rounds and data go to a cache in the home folder: one of the tests' own, so that they leave nothing behind
+# and find nothing. What other programs keep there is still theirs.
+for _variable, _folder in (("UV_CACHE_DIR", "~/.cache/uv"), ("MPLCONFIGDIR", "~/.config/matplotlib")):
+    os.environ.setdefault(_variable, str(Path(_folder).expanduser()))
+_home = tempfile.TemporaryDirectory(prefix="fedcli-tests-")
+os.environ["HOME"] = _home.name
 
 #: The folder beside the project with the mirror of the public data; not on every machine.
 SHARED = Path(__file__).parents[1].parent / "shared"

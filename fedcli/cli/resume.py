@@ -31,6 +31,7 @@ CHANGEABLE = {
     "dataset.origin",
     "dataset.cache_dir",
     "runtime.threads",
+    "runtime.cache",
     "runtime.start_timeout",
     "logger.name",  # and all other keys of the group
 }

@@ -13,7 +13,8 @@ import tensorflow_federated as tff
 from fedcli.compression.codec import Codec, derived, stream_bits
 from fedcli.compression.layout import Layout
 from fedcli.compression.run_seed import initial_seed, next_round, round_seed
-from fedcli.runtime.engine.communication import CHANGE, CODING, NOT_SENT, bits
+from fedcli.runtime.engine.communication import CHANGE, CODING, NOT_SENT
+from fedcli.runtime.engine.traffic import bits
 
 _PURPOSE = 1
 

@@ -11,7 +11,8 @@ import tensorflow_federated as tff
 
 from fedcli.compression.codec import Codec, new_seed, stream_bits
 from fedcli.compression.layout import Layout
-from fedcli.runtime.engine.communication import CODING, NOT_SENT, bits
+from fedcli.runtime.engine.communication import CODING, NOT_SENT
+from fedcli.runtime.engine.traffic import bits
 
 
 class CodedSumFactory(tff.aggregators.UnweightedAggregationFactory):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,14 @@ class Runtime(ABC):
 @dataclass(frozen=True)
 class RuntimeConfig(Component, ABC):
     """A runtime and its keys."""
+
+    #: Whether it executes TFF's process itself, so that a compiled round from the cache is not enough.
+    needs_process: ClassVar[bool] = False
+
+    @property
+    def caches_rounds(self) -> bool:
+        """Whether compiled rounds are taken from the cache, and put there."""
+        return False
 
     @abstractmethod
     def start(self, log_path: Path) -> Runtime:

@@ -59,11 +59,18 @@ class Local(RuntimeConfig):
     Attributes:
         threads: Clients that train at the same time; None for as many as this process has cores.
         group_size: Clients whose updates are summed before they join the sum of the groups before.
+        cache: Whether compiled rounds are kept on disk, so that the next run of such a config starts without TFF.
     """
 
     name: str = "local"
     threads: int | None = None
     group_size: int = 10
+    cache: bool = True
+
+    @property
+    def caches_rounds(self) -> bool:
+        """As the key says; see the base class."""
+        return self.cache
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Counts are at least 1."""

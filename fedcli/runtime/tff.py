@@ -34,6 +34,8 @@ class TFF(RuntimeConfig):
         start_timeout: Seconds that the worker may take to start.
     """
 
+    needs_process = True
+
     name: str = "tff"
     start_timeout: float = 60.0
 
@@ -66,9 +68,12 @@ class TFFRuntime(Runtime):
 
         self._worker.wait_ready(self._start_timeout)
         self._worker.install()
-        self._compiled = compiled
+        source = compiled.source
+        if source is None:
+            raise ValueError("TFF's worker executes the process itself, which a round from the cache does not have")
+        self._compiled, self._source = compiled, source
         self._keys = len(randomness.random_operations(compiled.parts["work"].graph))
-        self._next = seeded_next(compiled) if self._keys else compiled.process.next
+        self._next = seeded_next(compiled, source.form) if self._keys else source.process.next
         for name, part in compiled.parts.items():
             if name != "work" and randomness.random_operations(part.graph):
                 _log.warning("runtime=tff does not seed the random numbers that the server draws in %s", name)
@@ -76,11 +81,11 @@ class TFFRuntime(Runtime):
     def initial_state(self, seed: tuple[int, int]) -> State:
         """Computes the server's state before the first round. Its random numbers are not seeded."""
         with self._worker.translate_errors():
-            return _flat(self._compiled.process.initialize())
+            return _flat(self._source.process.initialize())
 
     def run_round(self, state: State, clients: Sequence[ClientWork], seed: tuple[int, int]) -> RoundResult:
         """Runs one round; see the base class. All clients' examples are in memory at once."""
-        packed = _pack(self._compiled.form.type_signature.parameter[0].member, iter(state))
+        packed = _pack(self._source.form.type_signature.parameter[0].member, iter(state))
         inputs = [self._input(client) for client in clients]
         with self._worker.translate_errors():
             result = _flat(self._next(packed, inputs))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fedcli.datasets.base import DataSpec, Examples
 from fedcli.models.base import ModelConfig
 from fedcli.runtime.engine.sessions import session_config
-from fedcli.training.learning_model import masked_sums
+from fedcli.training.masked import masked_sums
 from fedcli.training.weights import Weights
 
 

@@ -19,7 +19,7 @@ from fedcli.config.pretrain import PretrainConfig
 from fedcli.datasets.base import PADDING, Examples
 from fedcli.runtime.engine.sessions import session_config
 from fedcli.runtime.local import available_cores
-from fedcli.training.learning_model import masked_sums
+from fedcli.training.masked import masked_sums
 from fedcli.training.weights import Weights
 
 #: Keras's defaults.

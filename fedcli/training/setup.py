@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedcli.algorithms.base import Parts
 from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
+from fedcli.datasets.origin import resolve_cache_dir
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runtime.base import Runtime, State
 from fedcli.runtime.engine.communication import CODING, Communication
-from fedcli.runtime.engine.compiled import CompiledRound, compile_round
+from fedcli.runtime.engine.compiled import CompiledRound
+from fedcli.runtime.engine.round_cache import RoundCache, round_key
 from fedcli.runtime.local import available_cores
 from fedcli.training.changes import ChangeAccount
 from fedcli.training.evaluation import Evaluator
-from fedcli.training.learning_model import model_fn
 from fedcli.training.recorder import Progress, Recorder, load_progress
 from fedcli.training.sampling import sample_clients, seed_words
 from fedcli.training.text_probes import random_characters, sample_text
@@ -187,14 +187,32 @@ def _test_source(config: TrainConfig, dataset: FederatedDataset) -> FederatedDat
 
 
 def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
-    """Compiles the config's round, or returns what an earlier job of this process compiled from the same parts."""
-    chosen = (config.client_optimizer, config.server_optimizer, config.aggregator, config.distributor)
-    key = repr((config.algorithm, config.model, spec, chosen))
-    if key not in _COMPILED:
-        # One is enough for a sweep over seeds or data; more would hold their graphs for the process's life.
-        _COMPILED.clear()
-        _COMPILED[key] = compile_round(config.algorithm.build(Parts(model_fn(config.model, spec), *chosen)))
-    return _COMPILED[key]
+    """Compiles the config's round, or takes it from an earlier job of this process or from the cache on disk."""
+    parts = (config.client_optimizer, config.server_optimizer, config.aggregator, config.distributor)
+    key = round_key([config.algorithm, config.model, spec, *parts])
+    compiled = _COMPILED.get(key)
+    if compiled is not None and (compiled.source is not None or not config.runtime.needs_process):
+        return compiled
+    cache = RoundCache(resolve_cache_dir(config.dataset.cache_dir) / "compiled")
+    compiled = cache.load(key) if config.runtime.caches_rounds else None
+    if compiled is None:
+        compiled = _compile(config, spec)
+        if config.runtime.caches_rounds:
+            cache.store(key, compiled)
+    # One is enough for a sweep over seeds or data; more would hold their graphs for the process's life.
+    _COMPILED.clear()
+    _COMPILED[key] = compiled
+    return compiled
+
+
+def _compile(config: TrainConfig, spec: DataSpec) -> CompiledRound:
+    # These import TFF, which a cached round does without.
+    from fedcli.algorithms.base import Parts
+    from fedcli.runtime.engine.compile import compile_round
+    from fedcli.training.learning_model import model_fn
+
+    parts = (config.client_optimizer, config.server_optimizer, config.aggregator, config.distributor)
+    return compile_round(config.algorithm.build(Parts(model_fn(config.model, spec), *parts)))
 
 
 _COMPILED: dict[str, CompiledRound] = {}

@@ -5,7 +5,7 @@ import tensorflow_federated as tff
 
 import fedcli.runtime.engine.no_worker  # noqa: F401 (no TFF worker at exit)
 from fedcli.aggregators import aggregators
-from fedcli.runtime.engine.communication import communication
+from fedcli.runtime.engine.traffic import communication
 
 #: A client also sends a one, by which the server counts the clients.
 COUNT = 32

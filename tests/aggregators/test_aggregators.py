@@ -4,7 +4,7 @@ import tensorflow_federated as tff
 
 import fedcli.runtime.engine.no_worker  # noqa: F401 (no TFF worker at exit)
 from fedcli.aggregators import aggregators
-from fedcli.runtime.engine.communication import communication
+from fedcli.runtime.engine.traffic import communication
 
 SMALL = tff.to_type((np.float32, [10]))
 LARGE = tff.to_type((np.float32, [30_000]))

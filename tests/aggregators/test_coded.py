@@ -31,7 +31,7 @@ def program(case):
     from fedcli.algorithms.fed_avg import FedAvg
     from fedcli.distributors.broadcast import Broadcast
     from fedcli.optimizers.sgd import SGD
-    from fedcli.runtime.engine.compiled import compile_round
+    from fedcli.runtime.engine.compile import compile_round
     from fedcli.training.learning_model import model_fn
 
     name, keys = CASES[case]
@@ -112,7 +112,7 @@ def test_tensors_below_min_elements_are_sent_whole():
 
     factory = aggregators["quantize"](name="quantize", min_elements=100, bits=1).build(weighted=False)
     process = factory.create(tff.to_type([(np.float32, [99]), (np.float32, [100])]))
-    from fedcli.runtime.engine.communication import communication
+    from fedcli.runtime.engine.traffic import communication
 
     # The ends of the range, a bit for each of the 100 numbers (in whole bytes), the others, and a count of clients.
     assert communication(process.next).aggregated_bits == 2 * 32 + 13 * 8 + 99 * 32 + 32

@@ -3,12 +3,17 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from tests.conftest import clean_environment
+
+ROOT = Path(__file__).parents[2]
 TINY = [
     "model=mlp",
     "model.hidden_units=[16]",
@@ -237,3 +242,28 @@ def test_variants_change_the_run(train, algorithm):
     plain, varied = metrics(train("rounds=1")), metrics(train("rounds=1", algorithm))
     assert plain[0] == varied[0]
     assert plain[1] != varied[1]
+
+
+def test_a_repeated_config_needs_no_tff(tmp_path):
+    """The compiled round is kept: the second run imports TensorFlow only, and its numbers are the same."""
+    code = (
+        "import sys; from fedcli.cli.main import main\n"
+        "try: main()\nfinally: print('tensorflow_federated' in sys.modules)"
+    )
+    arguments = ["train", "rounds=1", "model=mlp", "model.hidden_units=[4]", "clients_per_round=2", "-q"]
+
+    def run(*more):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments, *more],
+            env=clean_environment(FEDCLI_CACHE=str(tmp_path / "cache"), PYTHONPATH=str(ROOT)),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert [run("output_dir=one"), run("output_dir=two")] == ["True", "False"]
+    one, two = (metrics(next(tmp_path.glob(f"{name}/*/*"))) for name in ("one", "two"))
+    assert one == two
+    assert run("output_dir=three", "runtime.cache=false") == "True"

@@ -18,7 +18,7 @@ def compiled():
     from fedcli.algorithms.base import Parts
     from fedcli.algorithms.fed_avg import FedAvg
     from fedcli.optimizers.sgd import SGD
-    from fedcli.runtime.engine.compiled import compile_round
+    from fedcli.runtime.engine.compile import compile_round
     from fedcli.training.learning_model import model_fn
 
     @functools.cache

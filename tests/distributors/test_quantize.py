@@ -14,7 +14,7 @@ def echo(distributor):
     import tensorflow as tf
     import tensorflow_federated as tff
 
-    from fedcli.runtime.engine.compiled import compile_round
+    from fedcli.runtime.engine.compile import compile_round
     from fedcli.training.learning_model import model_fn
     from tests.distributors.conftest import MODEL
 
@@ -115,7 +115,7 @@ def test_values_that_make_no_sense_are_refused(keys, field):
 def test_a_model_of_small_tensors_only_is_sent_whole():
     import tensorflow_federated as tff
 
-    from fedcli.runtime.engine.communication import communication
+    from fedcli.runtime.engine.traffic import communication
     from fedcli.training.learning_model import model_fn
 
     process = Quantize(bits=4).build(model_fn(MLP(hidden_units=[8]), SPEC))

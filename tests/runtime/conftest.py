@@ -46,7 +46,7 @@ def compiled():
     from fedcli.distributors.broadcast import Broadcast
     from fedcli.models.mlp import MLP
     from fedcli.optimizers.sgd import SGD
-    from fedcli.runtime.engine.compiled import compile_round
+    from fedcli.runtime.engine.compile import compile_round
     from fedcli.training.learning_model import model_fn
 
     @functools.cache

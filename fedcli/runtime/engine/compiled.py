@@ -7,21 +7,17 @@ https://www.tensorflow.org/federated/api_docs/python/tff/backends/mapreduce/MapR
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_federated as tff
-from tensorflow_federated.python.tensorflow_libs import serialization_utils
 
-from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
-from fedcli.runtime.engine.communication import Communication, communication
+from fedcli.runtime.engine.communication import Communication
 
-_FORM_PARTS = ("prepare", "work", "zero", "accumulate", "merge", "report", "update")
-#: Elements of the result of `work` that are summed securely. None of fedcli's aggregators uses them yet.
-_SECURE_SUMS = slice(1, 4)
+if TYPE_CHECKING:
+    import tensorflow_federated as tff
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,19 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What a round was compiled from.
+
+    Attributes:
+        process: The process.
+        form: Its MapReduce form.
+    """
+
+    process: tff.learning.templates.LearningProcess
+    form: tff.backends.mapreduce.MapReduceForm
+
+
+@dataclass(frozen=True)
 class CompiledRound:
     """A `tff.learning` process, compiled.
 
@@ -66,8 +75,7 @@ class CompiledRound:
         metrics: The metrics that a round reports, tensor by tensor.
         batch: A batch of a client's examples, (x, y).
         communication: What a round sends and receives.
-        process: The process that this was compiled from.
-        form: Its MapReduce form.
+        source: What this was compiled from; None if it was read from the cache.
     """
 
     parts: Mapping[str, Part]
@@ -75,8 +83,7 @@ class CompiledRound:
     metrics: tuple[Leaf, ...]
     batch: tuple[Leaf, Leaf]
     communication: Communication
-    process: tff.learning.templates.LearningProcess = field(repr=False, compare=False)
-    form: tff.backends.mapreduce.MapReduceForm = field(repr=False, compare=False)
+    source: Source | None = field(default=None, repr=False, compare=False)
 
     def model_weights(self) -> tuple[list[int], list[int]]:
         """Returns where in the state the model's trainable and other weights are."""
@@ -85,68 +92,3 @@ class CompiledRound:
             return [i for i, leaf in enumerate(self.state) if leaf.path.startswith(prefix)]
 
         return under("global_model_weights/trainable/"), under("global_model_weights/non_trainable/")
-
-
-def compile_round(process: tff.learning.templates.LearningProcess) -> CompiledRound:
-    """Compiles a process into its MapReduce form.
-
-    Raises:
-        NotImplementedError: The process sums securely, which no runtime does yet.
-    """
-    form = tff.backends.mapreduce.get_map_reduce_form_for_computation(process.next)
-    if any(leaves(part) for part in form.work.type_signature.result[_SECURE_SUMS]):
-        raise NotImplementedError("secure sums are not executed yet")
-    x, y = leaves(form.work.type_signature.parameter[0].element)
-    state_type, metrics_type = form.update.type_signature.result
-    initialize = tff.backends.mapreduce.consolidate_and_extract_local_processing(
-        tff.backends.mapreduce.get_state_initialization_computation(process.initialize).to_building_block(),
-        tf.compat.v1.ConfigProto(),
-    )
-    parts = {name: _part(getattr(form, name).to_compiled_building_block().proto) for name in _FORM_PARTS}
-    return CompiledRound(
-        parts={"initialize": _part(initialize.proto), **parts},
-        state=tuple(leaves(state_type)),
-        metrics=tuple(leaves(metrics_type)),
-        batch=(x, y),
-        communication=communication(process.next),
-        process=process,
-        form=form,
-    )
-
-
-def leaves(tff_type: tff.Type, path: str = "") -> list[Leaf]:
-    """Lists the tensors of a structure in TFF's order (`tf.nest` would sort the keys)."""
-    if isinstance(tff_type, tff.TensorType):
-        shape = None if tff_type.shape is None else tuple(tff_type.shape)
-        return [Leaf(path, np.dtype(tff_type.dtype), shape or ())]
-    if isinstance(tff_type, tff.FederatedType):
-        return leaves(tff_type.member, path)
-    elements = tff.structure.to_elements(tff_type)
-    prefix = f"{path}/" if path else ""
-    return [
-        leaf
-        for i, (name, element) in enumerate(elements)
-        for leaf in leaves(element, f"{prefix}{i if name is None else name}")
-    ]
-
-
-def _part(proto: Any) -> Part:
-    computation = proto.tensorflow
-    has_input = computation.HasField("parameter")
-    return Part(
-        graph=serialization_utils.unpack_graph_def(computation.graph_def),
-        inputs=tuple(_tensor_names(computation.parameter)) if has_input else (),
-        outputs=tuple(_tensor_names(computation.result)),
-        initialize_op=computation.initialize_op,
-    )
-
-
-def _tensor_names(binding: Any) -> Iterator[str]:
-    kind = binding.WhichOneof("binding")
-    if kind == "tensor":
-        yield binding.tensor.tensor_name
-    elif kind == "sequence":
-        yield binding.sequence.variant_tensor_name
-    elif kind == "struct":
-        for element in binding.struct.element:
-            yield from _tensor_names(element)

@@ -14,16 +14,16 @@ from fedcli.runtime.engine import randomness
 from fedcli.runtime.engine.compiled import CompiledRound
 
 
-def seeded_next(compiled: CompiledRound) -> tff.Computation:
+def seeded_next(compiled: CompiledRound, form: tff.backends.mapreduce.MapReduceForm) -> tff.Computation:
     """Builds the round from its MapReduce form, with the seeded `work` that `runtime=local` executes.
 
     Args:
         compiled: A round whose `work` has random operations.
+        form: The MapReduce form that it was compiled from.
 
     Returns:
         A computation like the process's `next`, whose clients hold (dataset, keys).
     """
-    form = compiled.form
     work = form.work
     data_type, context_type = work.type_signature.parameter
     count = len(randomness.random_operations(compiled.parts["work"].graph))

@@ -42,7 +42,7 @@ def test_types_agree_with_what_a_client_really_sends(compiled, aggregator, hidde
 def test_a_size_that_depends_on_the_value_is_refused():
     import tensorflow_federated as tff
 
-    from fedcli.runtime.engine.communication import bits
+    from fedcli.runtime.engine.traffic import bits
 
     assert bits(tff.to_type([(np.int8, [3]), np.float64])) == 3 * 8 + 64
     with pytest.raises(ValueError, match="depends on the value"):

@@ -1,0 +1,82 @@
+"""Reads what a round communicates from the TFF computation itself, and does not guess it from the model.
+
+Every `federated_broadcast` costs the bits of what it sends, every sum, mean and aggregation the bits of what each
+client sends; both times the number of clients.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow_federated as tff
+from tensorflow_federated.python.core.impl.compiler import building_blocks, intrinsic_defs, tree_analysis
+
+from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
+from fedcli.runtime.engine.communication import CHANGE, NOT_SENT, STREAM, Communication
+
+_BROADCAST = intrinsic_defs.FEDERATED_BROADCAST.uri
+#: Intrinsics whose whole argument is what a client sends.
+_SUMS = {
+    intrinsic_defs.FEDERATED_MAX.uri,
+    intrinsic_defs.FEDERATED_MEAN.uri,
+    intrinsic_defs.FEDERATED_MIN.uri,
+    intrinsic_defs.FEDERATED_SUM.uri,
+    intrinsic_defs.FEDERATED_WEIGHTED_MEAN.uri,
+}
+#: Intrinsics of whose arguments only the first is what a client sends.
+_AGGREGATES = {
+    intrinsic_defs.FEDERATED_AGGREGATE.uri,
+    intrinsic_defs.FEDERATED_SECURE_SUM.uri,
+    intrinsic_defs.FEDERATED_SECURE_SUM_BITWIDTH.uri,
+}
+
+
+def communication(computation: tff.Computation) -> Communication:
+    """Reads what one call of a federated computation communicates.
+
+    Args:
+        computation: For example the `next` of a `tff.learning` process.
+    """
+    broadcasted = aggregated = changed = 0
+
+    def visit(block: building_blocks.ComputationBuildingBlock) -> None:
+        nonlocal broadcasted, aggregated, changed
+        if not isinstance(block, building_blocks.Call) or not isinstance(block.function, building_blocks.Intrinsic):
+            return
+        sent = block.argument.type_signature if block.argument is not None else None
+        if block.function.uri == _BROADCAST:
+            broadcasted += bits(sent)
+            changed += _change_bits(sent)
+        elif block.function.uri in _SUMS:
+            aggregated += bits(sent)
+        elif block.function.uri in _AGGREGATES:
+            aggregated += bits(sent[0])
+
+    tree_analysis.visit_postorder(computation.to_building_block(), visit)
+    return Communication(broadcasted, aggregated, changed)
+
+
+def bits(tff_type: tff.Type) -> int:
+    """Counts the bits of a value of a type: those that are known from its type.
+
+    Raises:
+        ValueError: A dimension of something else than a coded stream is not known.
+    """
+    if isinstance(tff_type, tff.FederatedType):
+        return bits(tff_type.member)
+    if isinstance(tff_type, tff.StructType):
+        elements = tff.structure.to_elements(tff_type)
+        return sum(bits(element) for name, element in elements if name not in (NOT_SENT, STREAM))
+    if tff_type.shape is None or None in tuple(tff_type.shape):
+        raise ValueError(f"the size of {tff_type} depends on the value")
+    return math.prod(tff_type.shape) * np.dtype(tff_type.dtype).itemsize * 8
+
+
+def _change_bits(tff_type: tff.Type) -> int:
+    if isinstance(tff_type, tff.FederatedType):
+        return _change_bits(tff_type.member)
+    if not isinstance(tff_type, tff.StructType):
+        return 0
+    elements = tff.structure.to_elements(tff_type)
+    return sum(bits(element) if name == CHANGE else _change_bits(element) for name, element in elements)
