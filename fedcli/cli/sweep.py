@@ -84,20 +84,49 @@ def _run_jobs(plan: SweepPlan, finished: frozenset[int], *, fail_fast: bool) -> 
     job = SweepJob(sweep.path.absolute(), plan.record, finished, spread.side_by_side, spread.cores, fail_fast, output)
     if plan.is_search:
         _silence_optuna()
+    with ExitStack() as stack:
+        if spread.side_by_side:
+            stack.enter_context(_asking_jobs_to_stop(sweep))
+            stack.enter_context(SweepProgress(sweep, plan.record))
+        while (begun := _launch(plan, job)) is not None:
+            job = dataclasses.replace(job, begun=job.begun | begun)
+
+
+def _launch(plan: SweepPlan, job: SweepJob) -> frozenset[int] | None:
+    """Lets Hydra run the jobs once.
+
+    A worker process that is killed takes joblib's other workers with it, and the jobs that wait. They do not share
+    its fate: the caller launches them anew.
+
+    Returns:
+        The jobs that began, if the launcher broke and others are left to run; None if the sweep is over.
+
+    Raises:
+        Exception: Hydra or its launcher failed before any job began.
+    """
+    sweep, numbers = plan.sweep, range(plan.record.total or 0)
+    before = {number: _last_change(sweep, number) for number in numbers}
     try:
-        with ExitStack() as stack:
-            if spread.side_by_side:
-                stack.enter_context(_asking_jobs_to_stop(sweep))
-                stack.enter_context(SweepProgress(sweep, plan.record))
-            launch(plan.request, job)
+        launch(plan.request, job)
     except KeyboardInterrupt:
         write_table(sweep, plan.record)
         raise
     except Exception as error:
         # A worker process that was killed, a search without a single result: the jobs' folders say what there is.
-        if all(job.status == "not run" for job in read_jobs(sweep, plan.record)):
+        if all(one.status == "not run" for one in read_jobs(sweep, plan.record)):
             raise
         _log.info("the launcher ended with %s: %s", type(error).__name__, error, exc_info=True)
+        begun = frozenset(number for number in numbers if _last_change(sweep, number) != before[number])
+        is_over = sweep.stop_reason() or set(numbers) == begun | job.begun | job.finished
+        return begun if begun and not is_over else None
+    return None
+
+
+def _last_change(sweep: SweepDirectory, number: int) -> int | None:
+    try:
+        return sweep.job(number).run_json.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class SweepJob:
         cores: Cores that it may use; None for all.
         fail_fast: Whether no job begins after the first that fails.
         output: How the command talks.
+        begun: Jobs that were begun by an earlier launch of this sweep, which broke: they are left as they are.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class SweepJob:
     cores: int | None
     fail_fast: bool
     output: Output
+    begun: frozenset[int] = frozenset()
 
     def __call__(self, config: DictConfig) -> float | None:
         """Runs the job, unless it is done or the sweep is to stop.
@@ -67,7 +69,7 @@ class SweepJob:
         number = int(HydraConfig.get().job.num)
         sweep = SweepDirectory(self.folder)
         run = sweep.job(number)
-        if sweep.stop_reason():
+        if sweep.stop_reason() or number in self.begun:
             return None
         with self._own_process(sweep) if self.side_by_side else nullcontext():
             try:

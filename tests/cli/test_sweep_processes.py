@@ -93,8 +93,9 @@ def test_a_sweep_with_a_bad_and_a_killed_job_resumes_to_the_result_of_an_unbroke
     assert "try: go on with: fedcli train -m --resume sweep" in stderr
     statuses = [row["status"] for row in jobs(tmp_path / "sweep")]
     assert statuses[:2] == ["failed", "killed"]
-    # joblib ends all its workers when one dies.
-    assert set(statuses[2:]) <= {"completed", "killed", "not run"}
+    # joblib ends all its workers when one dies; the jobs that had not begun are begun nevertheless.
+    assert set(statuses[2:]) <= {"completed", "killed"}
+    assert statuses.count("completed") >= 3
     assert record(tmp_path / "sweep" / "1")["status"] == "running"
     until(lambda: not process.left_behind())
 
