@@ -49,31 +49,59 @@ class Study:
     seeds: Sequence[int] = SEEDS
 
 
-_UP_100 = "aggregator=adaptive aggregator.bits_per_element=0.25 aggregator.min_elements=1000"
+#: What reaches the targets: 100x fewer bits up, 32x, 16x fewer down.
+_UP_100 = "aggregator=adaptive aggregator.bits_per_element=0.25"
+_UP_32 = "aggregator=adaptive aggregator.bits_per_element=0.9"
 _DOWN_16 = "distributor=entropy distributor.step=1.3 distributor.min_elements=1000"
-_UP_32 = "aggregator=adaptive aggregator.bits_per_element=0.9 aggregator.min_elements=1000"
 
-#: The learning rate is the best of 0.1, 0.2 and 0.3 for `mean` (seed 0); nothing else was tuned.
+#: The learning rate is the best of 0.1, 0.2 and 0.3 for `mean` (seed 0: 97.56, 97.98 and 97.86 %); nothing else was
+#: tuned. Tensors of fewer than 1,000 numbers are sent whole: of the CNN, 1,418 of 1,663,370 numbers.
 EMNIST = Study(
-    title="EMNIST digits, CNN, 10 clients a round, 200 rounds",
+    title="EMNIST digits of 360 writers, CNN, 10 clients a round, 200 rounds",
     command=(
         "train dataset=emnist model=cnn clients_per_round=10 rounds=200 eval.every=10 "
         "client_optimizer.learning_rate=0.2"
     ),
     settings={
         "mean": "",
-        "compression (TFF)": "aggregator=compression",
-        "adaptive 0.25": _UP_100,
-        "adaptive 0.9": _UP_32,
+        "compression": "aggregator=compression",
+        **{
+            name: f"{overrides} aggregator.min_elements=1000"
+            for name, overrides in {
+                "adaptive 0.25": _UP_100,
+                "adaptive 0.9": _UP_32,
+                "quantize 4": "aggregator=quantize aggregator.bits=4",
+                "rotate 2": "aggregator=rotate aggregator.bits=2",
+                "quantize_nonuniform 2": "aggregator=quantize_nonuniform aggregator.bits=2",
+                "one_bit": "aggregator=one_bit",
+                "terngrad": "aggregator=terngrad aggregator.code=elias",
+                "qsgd": "aggregator=qsgd",
+                "sparsify top 1 %": "aggregator=sparsify aggregator.fraction=0.01",
+                "sparsify top 1 %, signs": "aggregator=sparsify aggregator.fraction=0.01 aggregator.bits=1",
+                "sparsify random 10 %": "aggregator=sparsify aggregator.kind=random_k aggregator.fraction=0.1",
+                "entropy 4": "aggregator=entropy aggregator.step=4",
+                "up: adaptive 0.25, down: entropy 1.3": f"{_UP_100} {_DOWN_16}",
+            }.items()
+        },
         "down: entropy 1.3": _DOWN_16,
-        "up: adaptive 0.25, down: entropy 1.3": f"{_UP_100} {_DOWN_16}",
+        "down: quantize 4": "distributor=quantize distributor.bits=4 distributor.min_elements=1000",
+        "down: federated_dropout 0.75": "distributor=federated_dropout distributor.keep=0.75",
     },
 )
 
 SHAKESPEARE = Study(
     title="Shakespeare, fine-tuning of the Dickens model, 10 roles a round, 30 rounds",
     command="finetune --pretrained dickens rounds=30 eval.every=3 eval.max_examples=500",
-    settings={name: EMNIST.settings[name] for name in ("mean", "adaptive 0.25", "adaptive 0.9", "down: entropy 1.3")},
+    settings={
+        name: EMNIST.settings[name]
+        for name in (
+            "mean",
+            "adaptive 0.25",
+            "adaptive 0.9",
+            "down: entropy 1.3",
+            "up: adaptive 0.25, down: entropy 1.3",
+        )
+    },
     seeds=(0,),
 )
 
@@ -83,7 +111,7 @@ _HEAD = """# Compression: bits against accuracy
 
 Made by `benchmarks/compression.py`. Accuracy: of the held-out examples, the mean of the run's last 10 evaluations, then
 the mean and standard deviation over seeds. Bits: those of the whole run. Distortion: squared error of a round's mean
-update, relative to its squared norm, the mean over rounds.
+update, relative to its squared norm, the mean over rounds. One seed proves nothing about differences of a few tenths.
 """
 
 
@@ -126,7 +154,8 @@ def main() -> None:
         if rows := _rows(study, folder):
             picture = Path(__file__).with_name(f"compression-{key}.png")
             _draw(study, rows, picture)
-            document += [f"## {study.title}\n", f"`fedcli {study.command}`, and:\n", _table(rows)]
+            document += [f"## {study.title}\n", f"`fedcli {study.command} seed=...`, and:\n"]
+            document += [*(f"- {row.name}: `{study.settings[row.name]}`" for row in rows[1:]), "", _table(rows)]
             document += [f"\n![accuracy against bits]({picture.name})\n"]
     Path(__file__).with_suffix(".md").write_text("\n".join(document))
 
@@ -203,7 +232,7 @@ def _table(rows: list[Row]) -> str:
         difference = mean - 100 * statistics.mean(base.accuracies)
         cells = (
             row.name,
-            f"{mean:.2f} ± {spread:.2f}",
+            f"{mean:.2f} ± {spread:.2f}" if len(row.accuracies) > 1 else f"{mean:.2f}",
             f"{difference:+.2f}",
             len(row.accuracies),
             *(f"{row.up / 2**20:,.1f}", f"{base.up / row.up:.1f}x"),
@@ -218,9 +247,12 @@ def _draw(study: Study, rows: list[Row], path: Path) -> None:
     """Draws accuracy against bits in both directions, with the Pareto front."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    base = rows[0]
     for axes, direction in zip(figure.subplots(1, 2, sharey=True), ("up", "down"), strict=True):
-        points = sorted((getattr(row, direction) / 2**20, 100 * statistics.mean(row.accuracies), row) for row in rows)
+        # The baseline, and what saves bits in this direction.
+        shown = [row for row in rows if row is base or getattr(row, direction) < 0.99 * getattr(base, direction)]
+        points = sorted((getattr(row, direction) / 2**20, 100 * statistics.mean(row.accuracies), row) for row in shown)
         best, front = -1.0, []
         for bits, accuracy, _ in points:
             if accuracy > best:
@@ -228,11 +260,13 @@ def _draw(study: Study, rows: list[Row], path: Path) -> None:
                 front.append((bits, accuracy))
         axes.step(*zip(*front, strict=True), where="post", color="0.7", zorder=0, label="Pareto front")
         for bits, accuracy, row in points:
-            spread = 100 * statistics.pstdev(row.accuracies)
-            axes.errorbar(bits, accuracy, spread, marker="o", capsize=3)
-            axes.annotate(row.name, (bits, accuracy), xytext=(4, 4), textcoords="offset points", fontsize=8)
+            color = f"C{rows.index(row) % 10}"
+            axes.errorbar(bits, accuracy, 100 * statistics.pstdev(row.accuracies), marker="o", capsize=3, color=color)
+            axes.annotate(row.name, (bits, accuracy), xytext=(5, 5), textcoords="offset points", fontsize=8)
         axes.set(xscale="log", xlabel=f"bits {direction} in the whole run, Mibit", title=f"{direction}link")
+        axes.margins(x=0.25)
         axes.grid(alpha=0.3)
+        axes.legend(loc="lower right")
     figure.axes[0].set_ylabel("held-out accuracy, %")
     figure.suptitle(study.title)
     figure.savefig(path, dpi=120)

@@ -239,10 +239,11 @@ def test_a_text_with_a_difficult_path(folder, invoke):
     assert result.exit_code == 0, result.stderr
 
 
-@pytest.mark.parametrize(("rate", "said"), [("1e30", "no epoch of 3"), ("3e38", "diverged")])
-def test_divergence_is_an_error(pretrain, rate, said):
+@pytest.mark.parametrize("rate", ["1e30", "3e38"])
+def test_divergence_is_an_error(pretrain, rate):
     stderr = pretrain(f"learning_rate={rate}", code=1).stderr
-    assert said in stderr
+    # Whether the loss ends as NaN, or as a large number on the held-out text only, is up to the processor's kernels.
+    assert "no epoch of 3" in stderr or "diverged" in stderr
     assert "lower learning_rate" in stderr
     assert not pretrained_path("mine").exists()
 
@@ -257,7 +258,8 @@ def test_yaml_has_the_keys_and_defaults_of_its_dataclass():
     values = OmegaConf.to_container(OmegaConf.load(config_folder() / "pretrain.yaml"))
     del values["defaults"]
     config = dataclasses.asdict(PretrainConfig(CharRNN()))
-    del config["model"]
+    # Choices of groups: the defaults list has them.
+    del config["model"], config["logger"]
     assert values == config
 
 
