@@ -1,4 +1,4 @@
-"""`fedcli data`: lists, fetches and inspects data sets."""
+"""`fedcli data`: lists, fetches, imports and inspects data sets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedcli.cli import options
+from fedcli.cli import data_import, options
 from fedcli.cli.completion import complete_dataset, complete_dataset_key
 from fedcli.cli.console import output
 from fedcli.cli.errors import shown_errors
@@ -18,13 +19,16 @@ from fedcli.cli.errors import shown_errors
 if TYPE_CHECKING:
     from fedcli.datasets.base import DatasetConfig
     from fedcli.datasets.inspect import Listing, Summary
+    from fedcli.datasets.label_shares import LabelShares
+    from fedcli.partitions.base import PartitionConfig
 
 app = typer.Typer(
-    help="Lists, fetches and inspects data sets.",
+    help="Lists, fetches, imports and inspects data sets.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
 )
+app.command("import")(data_import.command)
 
 _Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The data set, as in dataset=NAME.", autocompletion=complete_dataset)
@@ -54,7 +58,7 @@ def list_(
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Lists the data sets: their clients, their size and whether they are in the cache."""
+    """Lists the data sets, imported ones too: their clients, their size and whether they are in the cache."""
     with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
         from fedcli.datasets.inspect import list_datasets
 
@@ -83,7 +87,7 @@ def fetch(
     with shown_errors(json=json, quiet=quiet, verbose=True, debug=debug):
         from fedcli.datasets.cache import is_cached
 
-        config = _dataset(name, (), origin, cache_dir)
+        config, _ = _dataset(name, (), origin, cache_dir)
         file = config.cached_file()
         if file is None:
             output.say(f"{name} ships with fedcli: there is nothing to fetch")
@@ -107,9 +111,13 @@ def inspect(
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...",
-            help="Keys of the data set, such as only_digits=false.",
+            help="Keys of the data set, such as only_digits=false, and of a partition: partition=dirichlet "
+            "partition.alpha=0.1.",
             autocompletion=complete_dataset_key,
         ),
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the label shares of the clients into a PNG file.")
     ] = None,
     origin: _Origin = None,
     cache_dir: _CacheDir = None,
@@ -118,31 +126,55 @@ def inspect(
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Counts what a data set holds: its clients, their examples, the labels and the test split.
+    """Counts what a data set holds: its clients, their examples, the labels of each and the test split.
 
     The data set is fetched first where it is not in the cache.
     """
     with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
         from fedcli.runtime.tensorflow_settings import set_up_tensorflow
 
-        config = _dataset(name, overrides or (), origin, cache_dir)
+        config, partition = _dataset(name, overrides or (), origin, cache_dir)
+        partition.check(config.spec)
+        if png is not None:
+            _check_png(png, config)
         # Reading examples imports TensorFlow.
         set_up_tensorflow()
-        from fedcli.datasets.inspect import class_names, summarize
+        from fedcli.datasets.inspect import summarize
+        from fedcli.datasets.label_shares import LabelShares, write_png
 
         output.say(f"reading {name} ...")
-        with config.load() as dataset:
+        with config.load() as whole, partition.apply(whole) as dataset:
             summary = summarize(config, dataset)
-        names = class_names(config.spec)
+        names = config.class_names()
+        shares = LabelShares.of(summary.client_labels, names)
         if output.json:
-            keyed = {names[label]: count for label, count in summary.labels.items()}
-            output.document(dataclasses.asdict(summary) | {"labels": keyed, "kind": config.spec.kind})
+            output.document(
+                dataclasses.asdict(summary)
+                | {
+                    "labels": {names[label]: count for label, count in summary.labels.items()},
+                    "client_labels": {
+                        client: {names[label]: count for label, count in labels.items() if count}
+                        for client, labels in summary.client_labels.items()
+                    },
+                    "label_distance": shares.distance,
+                    "partition": partition.name,
+                    "kind": config.spec.kind,
+                }
+            )
         else:
-            _show_summary(summary, names, config.spec.kind)
+            _show_summary(summary, names, config.spec.kind, partition)
+            if config.spec.kind != "text":
+                _show_shares(shares)
+        if png is not None:
+            of = "" if partition.name == "natural" else f", {_described(partition)}"
+            write_png(shares, f"label shares of the clients of {config.title}{of}", png)
+            output.say(f"plot: {png}")
 
 
-def _dataset(name: str, overrides: Sequence[str], origin: str | None, cache_dir: str | None) -> DatasetConfig:
-    """Builds the typed config of a data set.
+def _dataset(
+    name: str, overrides: Sequence[str], origin: str | None, cache_dir: str | None
+) -> tuple[DatasetConfig, PartitionConfig]:
+    """Builds the typed config of a data set, and of a partition of it.
 
     Raises:
         UsageError: There is no such data set, or an argument is not KEY=VALUE.
@@ -150,39 +182,66 @@ def _dataset(name: str, overrides: Sequence[str], origin: str | None, cache_dir:
     """
     from fedcli.config.suggest import did_you_mean
     from fedcli.datasets import datasets
+    from fedcli.datasets.importing.store import imported_names
     from fedcli.errors import UsageError
+    from fedcli.partitions.natural import Natural
 
-    if name not in datasets.components:
-        raise UsageError(f"{name}: no such data set", did_you_mean(name, datasets.components))
     settings: dict[str, Any] = {"origin": origin, "cache_dir": cache_dir}
+    component = name
+    if name not in datasets.components:
+        imported = imported_names(cache_dir)
+        if name not in imported:
+            raise UsageError(f"{name}: no such data set", did_you_mean(name, [*datasets.components, *imported]))
+        component, settings["source"] = "imported", name
     if not overrides:
-        return datasets[name](name=name, **settings)
+        return datasets[component](name=component, **settings), Natural()
 
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     from fedcli.cli.overrides import checked_overrides
     from fedcli.config.typed import typed
     from fedcli.datasets.base import DatasetConfig
+    from fedcli.partitions.base import PartitionConfig
 
-    schema: type[Any] = dataclasses.make_dataclass("Inspected", [("dataset", DatasetConfig)])
+    schema: type[Any] = dataclasses.make_dataclass(
+        "Inspected", [("dataset", DatasetConfig), ("partition", PartitionConfig)]
+    )
+    dealt: dict[str, Any] = {"name": "natural"}
     arguments = [_of_dataset(argument) for argument in overrides]
     parser = OverridesParser.create()
     for line in checked_overrides(arguments, schema, sweep=False):
         override = parser.parse_override(line)
+        group, _, of_partition = override.key_or_group.partition(".")
+        if group == "partition":
+            dealt[of_partition or "name"] = override.value()
+            continue
         key = override.key_or_group.removeprefix("dataset.")
         if override.is_delete() or key in ("dataset", "name"):
             raise UsageError(
                 f"{line}: not a key of {name}", f"another data set: fedcli data inspect {override.value()}"
             )
         settings[key] = override.value()
-    config: DatasetConfig = typed({"dataset": {"name": name, **settings}}, schema).dataset
-    return config
+    config = typed({"dataset": {"name": component, **settings}, "partition": dealt}, schema)
+    return config.dataset, config.partition
+
+
+def _check_png(png: Path, config: DatasetConfig) -> None:
+    from fedcli.errors import UsageError
+
+    if config.spec.kind == "text":
+        raise UsageError(f"--png {png}: the examples of a text have no labels to draw", "leave --png out")
+    if png.suffix.lower() != ".png":
+        raise UsageError(f"--png {png}: the name of a PNG file ends in .png", f"--png {png.with_suffix('.png')}")
+    if not png.absolute().parent.is_dir():
+        raise UsageError(f"--png {png}: there is no folder {png.parent}", "make it first")
 
 
 def _of_dataset(argument: str) -> str:
     """Returns `only_digits=false` as `dataset.only_digits=false`; what is not KEY=VALUE as it is."""
     key, equals, _ = argument.partition("=")
-    if not equals or argument.startswith(("-", "~", "dataset.")) or key == "dataset":
+    if not equals or argument.startswith(("-", "~", "dataset.")) or key in ("dataset", "partition"):
+        return argument
+    if argument.lstrip("+").startswith("partition."):
         return argument
     return f"dataset.{argument.lstrip('+')}"
 
@@ -208,13 +267,15 @@ def _show_listings(listings: Sequence[Listing]) -> None:
     _print(table)
 
 
-def _show_summary(summary: Summary, names: Sequence[str], kind: str) -> None:
+def _show_summary(summary: Summary, names: Sequence[str], kind: str, partition: PartitionConfig) -> None:
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("data set", summary.name)
+    if partition.name != "natural":
+        table.add_row("partition", _described(partition))
     table.add_row("training clients", f"{summary.clients:,}")
     table.add_row("  without a batch", f"{summary.clients_without_batches:,}")
     unit = "sequences" if kind == "text" else "examples"
@@ -233,6 +294,24 @@ def _show_summary(summary: Summary, names: Sequence[str], kind: str) -> None:
     listed = "  ".join(f"{repr(name) if kind == 'text' else name}: {count:,}" for name, count in counts)
     table.add_row(f"{what}{of}", listed or "none")
     _print(table)
+
+
+def _described(partition: PartitionConfig) -> str:
+    """Writes a partition with its keys: `dirichlet, alpha=0.1, num_clients=100, seed=0`."""
+    settings = dataclasses.asdict(partition)
+    name = settings.pop("name")
+    return ", ".join([name, *(f"{key}={value}" for key, value in settings.items())])
+
+
+def _show_shares(shares: LabelShares) -> None:
+    from fedcli.datasets.label_shares import draw_lines, legend
+
+    sys.stdout.write("\nshare of each label in a client's training examples\n")
+    sys.stdout.writelines(f"{line}\n" for line in draw_lines(shares))
+    sys.stdout.write(f"{legend()}\n")
+    sys.stdout.write(
+        f"mean distance of a client's shares from those of all: {shares.distance:.3f} (0: the same; 1: nothing alike)\n"
+    )
 
 
 def _print(table: Any) -> None:

@@ -71,8 +71,10 @@ def _check_values(config: TrainConfig) -> None:
             f"distributor={config.distributor.name}: algorithm={config.algorithm.name} takes no sub-models",
             "choose another distributor, or algorithm=fed_avg",
         )
+    config.partition.check(config.dataset.spec)
     named = config.dataset.clients
-    check_clients_per_round(config, config.dataset.spec.num_clients if named is None else len(named))
+    natural = config.dataset.spec.num_clients if named is None else len(named)
+    check_clients_per_round(config, config.partition.count(natural))
 
 
 def check_clients_per_round(config: TrainConfig, num_clients: int) -> None:
@@ -85,6 +87,12 @@ def check_clients_per_round(config: TrainConfig, num_clients: int) -> None:
     """
     if config.clients_per_round > num_clients:
         raise ConfigError(
-            f"clients_per_round={config.clients_per_round}: dataset={config.dataset.name} has {num_clients} clients",
+            f"clients_per_round={config.clients_per_round}: {_whose_clients(config)} {num_clients} clients",
             f"set clients_per_round to at most {num_clients}",
         )
+
+
+def _whose_clients(config: TrainConfig) -> str:
+    if config.partition.name == "natural":
+        return f"dataset={config.dataset.name} has"
+    return f"partition={config.partition.name} makes"

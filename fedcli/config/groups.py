@@ -19,10 +19,12 @@ def groups() -> dict[str, Registry[Any]]:
     from fedcli.loggers import loggers
     from fedcli.models import models
     from fedcli.optimizers import optimizers
+    from fedcli.partitions import partitions
     from fedcli.runtime import runtimes
 
     return {
         "dataset": datasets,
+        "partition": partitions,
         "model": models,
         "algorithm": algorithms,
         "client_optimizer": optimizers,

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators.base import AggregatorConfig
 from fedcli.algorithms.base import AlgorithmConfig
-from fedcli.datasets.base import DatasetConfig
+from fedcli.datasets.base import DatasetConfig, FederatedDataset
 from fedcli.distributors.base import DistributorConfig
 from fedcli.loggers.base import LoggerConfig
 from fedcli.loggers.tensorboard import TensorBoard
 from fedcli.models.base import ModelConfig
 from fedcli.optimizers.base import OptimizerConfig
+from fedcli.partitions.base import PartitionConfig
+from fedcli.partitions.natural import Natural
 from fedcli.runtime.base import RuntimeConfig
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class TrainConfig:
         objective: Metric that a search optimises.
         output_dir: Folder that run directories are made in.
         dataset: Clients and their examples.
+        partition: Whether the examples stay with those clients, or are dealt to synthetic ones.
         model: The Keras model.
         algorithm: How a round is made of its parts.
         client_optimizer: Takes the local steps.
@@ -83,6 +86,7 @@ class TrainConfig:
     aggregator: AggregatorConfig
     distributor: DistributorConfig
     runtime: RuntimeConfig
+    partition: PartitionConfig = field(default_factory=Natural)
     logger: LoggerConfig = field(default_factory=TensorBoard)
     rounds: int = 50
     clients_per_round: int = 10
@@ -91,6 +95,20 @@ class TrainConfig:
     output_dir: str = "outputs"
     eval: EvalConfig = field(default_factory=EvalConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+    def load_dataset(self) -> FederatedDataset:
+        """Loads the data set and deals its examples.
+
+        Raises:
+            DataError: See `DatasetConfig.load`.
+            ConfigError: There are too few examples to deal.
+        """
+        dataset = self.dataset.load()
+        try:
+            return self.partition.apply(dataset)
+        except BaseException:
+            dataset.close()
+            raise
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -23,8 +24,8 @@ class Examples:
     """Examples of one client, or of a test split.
 
     Attributes:
-        x: Inputs, [n, ...]: float32 images [n, 28, 28, 1] with values in [0, 1], or int32 character ids
-            [n, sequence_length].
+        x: Inputs, [n, ...]: float32 images [n, height, width, channels] with values in [0, 1], float32 rows of
+            a table [n, columns], or int32 character ids [n, sequence_length].
         y: Targets: int32 class labels [n], or int32 character ids [n, sequence_length] with `PADDING` where
             there is no character.
     """
@@ -41,7 +42,7 @@ class DataSpec:
     """What is known of a data set before it is loaded.
 
     Attributes:
-        kind: `image` or `text`: decides which models fit.
+        kind: `image`, `table` (numbers, one input a row) or `text`: decides which models fit.
         x_shape: Shape of one input, without the batch dimension.
         x_dtype: `float32` or `int32`.
         y_shape: Shape of one target: () for a label.
@@ -97,6 +98,40 @@ class FederatedDataset(ABC):
         run and does not over-represent the clients that come first.
         """
 
+    def labels(self) -> NDArray[np.int32]:
+        """Reads the targets of all training examples, one client after the other in the order of `client_ids`.
+
+        Returns:
+            [n, ...], n being the sum of `sizes`. Data sets that can do it without reading the inputs do so.
+        """
+        empty = np.empty((0, *self.spec.y_shape), np.int32)
+        return np.concatenate([empty, *(self.client(client).y for client in self.client_ids)])
+
+    def pick(self, positions: NDArray[np.int64]) -> Examples:
+        """Reads training examples by their positions in the order of `labels`.
+
+        Here by reading every client that has one of them; data sets that can read single examples do so.
+
+        Args:
+            positions: Positions, [n], ascending.
+        """
+        starts = self._starts
+        owners = np.searchsorted(starts, positions, side="right") - 1
+        xs = [np.empty((0, *self.spec.x_shape), self.spec.x_dtype)]
+        ys = [np.empty((0, *self.spec.y_shape), np.int32)]
+        for owner in np.unique(owners):
+            examples = self.client(self.client_ids[owner])
+            rows = positions[owners == owner] - starts[owner]
+            xs.append(examples.x[rows])
+            ys.append(examples.y[rows])
+        return Examples(np.concatenate(xs), np.concatenate(ys))
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        """Position of each client's first example."""
+        sizes = self.sizes()
+        return np.cumsum([0, *(sizes[client] for client in self.client_ids)])[:-1]
+
     def sizes(self) -> dict[str, int]:
         """Counts each training client's examples; data sets that can do it without reading them all do so."""
         return {client: len(self.client(client)) for client in self.client_ids}
@@ -131,8 +166,8 @@ class DatasetConfig(Component, ABC):
         cache_dir: Folder that downloads are kept in, null for $FEDCLI_CACHE or ~/.cache/fedcli.
     """
 
-    #: What `fedcli data list` tells of the data set.
-    source: ClassVar[DataSource | None] = None
+    #: What `fedcli data list` tells of the data set, by the name `title`.
+    about: ClassVar[DataSource | None] = None
 
     batch_size: int = 20
     client_epochs: int = 1
@@ -161,6 +196,24 @@ class DatasetConfig(Component, ABC):
         Raises:
             DataError: It cannot be fetched, or what was fetched is not the data set.
         """
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.name
+
+    def class_names(self) -> list[str]:
+        """Names the classes: the characters of a text, otherwise the numbers of the labels."""
+        if self.spec.kind == "text":
+            from fedcli.models.vocabulary import VOCABULARY
+
+            return list(VOCABULARY)
+        return [str(label) for label in range(self.spec.num_classes)]
+
+    @classmethod
+    def available(cls, name: str, origin: str | None = None, cache_dir: str | None = None) -> list[DatasetConfig]:
+        """Returns the data sets that `fedcli data list` shows: one, unless a component stands for several."""
+        return [cls(name=name, origin=origin, cache_dir=cache_dir)]
 
     def cached_file(self) -> Path | None:
         """Returns where the cache keeps the data set, there or not; None if nothing has to be fetched."""

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -100,15 +100,45 @@ def fetch(
         file.parent.mkdir(parents=True, exist_ok=True)
         with _only_one_process(file):
             # Another process may have fetched it while this one waited.
-            if not _intact(file):
+            if not is_intact(file, ": fetching it again"):
                 _remove(file)
                 _obtain(f"{origin}/{path}", file, verify, unpack, _hint(origin, folder, name), wait)
     except OSError as error:
-        elsewhere = "choose another folder with dataset.cache_dir=FOLDER or FEDCLI_CACHE=FOLDER"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DataError(f"no space left in {folder}", f"free some, or {elsewhere}") from error
-        raise DataError(f"cannot use the cache folder {folder}: {error.strerror or error}", elsewhere) from error
+        raise _unusable(folder, error) from error
     return file
+
+
+def _unusable(folder: Path, error: OSError) -> DataError:
+    elsewhere = "choose another folder with dataset.cache_dir=FOLDER or FEDCLI_CACHE=FOLDER"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DataError(f"no space left in {folder}", f"free some, or {elsewhere}")
+    return DataError(f"cannot use the cache folder {folder}: {error.strerror or error}", elsewhere)
+
+
+def install(file: Path, source: str, write: Callable[[Path], None]) -> None:
+    """Puts a file that is made here, not fetched, into the cache: whole or not at all.
+
+    Args:
+        file: Where in the cache. What is there is replaced.
+        source: What it was made from, for people.
+        write: Called with the path to write to. If it raises, `file` stays as it was.
+
+    Raises:
+        DataError: The cache folder cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _only_one_process(file):
+            new = file.with_name(file.name + ".new")
+            # Left by a process that was killed.
+            new.unlink(missing_ok=True)
+            try:
+                write(new)
+                _keep(new, file, source)
+            finally:
+                new.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unusable(file.parent, error) from error
 
 
 def _hint(origin: str, folder: Path, name: str) -> str:
@@ -125,7 +155,7 @@ def _only_one_process(file: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        log.info("another process is fetching %s: waiting for it", file.name)
+        log.info("another process is writing %s: waiting for it", file.name)
         lock.acquire()
     try:
         yield
@@ -176,36 +206,47 @@ def _install(url: str, fetched: Path, file: Path, verify: Verify | None, unpack:
         if verify:
             log.info("checking %s", file.name)
             verify(new)
-        _sync(new)
-        # The record comes first: a file without one is refused, a record without its file means nothing.
-        _write_record(file, _describe(new, shown(url)))
-        os.replace(new, file)
-        _sync(file.parent)
+        _keep(new, file, shown(url))
     finally:
         new.unlink(missing_ok=True)
     fetched.unlink(missing_ok=True)
 
 
-def _intact(file: Path) -> bool:
-    """Says whether a cached file is the one that was verified; its hash decides where its time differs."""
+def _keep(new: Path, file: Path, source: str) -> None:
+    """Gives a finished file its name."""
+    _sync(new)
+    # The record comes first: a file without one is refused, a record without its file means nothing.
+    _write_record(file, _describe(new, source))
+    os.replace(new, file)
+    _sync(file.parent)
+
+
+def is_intact(file: Path, then: str = "") -> bool:
+    """Says whether a cached file is the one that was put there; its hash decides where its time differs.
+
+    Args:
+        file: The file.
+        then: What follows if it is not, for the log.
+    """
     if not file.exists():
         return False
     record = _read_record(file)
     if record is None:
-        log.warning("%s was not written by a finished download: fetching it again", file)
+        log.warning("%s was not written to its end%s", file, then)
         return False
     if _unchanged(file, record):
         return True
     size = file.stat().st_size
     if size != record.size:
-        log.warning("%s has %d bytes instead of %d: fetching it again", file, size, record.size)
+        log.warning("%s has %d bytes instead of %d%s", file, size, record.size, then)
         return False
     found = _describe(file, record.source)
     if found.sha256 != record.sha256:
-        log.warning("%s has changed since it was fetched: fetching it again", file)
+        log.warning("%s has changed since it was written%s", file, then)
         return False
     # Copied or touched: remember its new time, so that it is not hashed at every use.
-    _write_record(file, found)
+    with suppress(OSError):  # as it is where the cache is read-only
+        _write_record(file, found)
     return True
 
 

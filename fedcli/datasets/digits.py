@@ -32,7 +32,7 @@ class Digits(DatasetConfig):
     spread over its labels, is the test split.
     """
 
-    source: ClassVar[DataSource] = DataSource(
+    about: ClassVar[DataSource] = DataSource(
         "1,797 handwritten digits, 8x8 scaled to 28x28; 13 contiguous blocks stand for the 13 writers",
         "CC BY 4.0",
         "https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",

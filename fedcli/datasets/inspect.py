@@ -7,8 +7,9 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fedcli.datasets.base import PADDING, DatasetConfig, DataSpec, FederatedDataset
+from fedcli.datasets.base import PADDING, DatasetConfig, FederatedDataset
 from fedcli.datasets.cache import is_cached
 from fedcli.datasets.subset import spread_subset
 
@@ -19,7 +20,7 @@ class Listing:
 
     Attributes:
         name: Name in the registry.
-        kind: `image` or `text`.
+        kind: `image`, `table` or `text`.
         clients: Number of training clients of the published data set.
         classes: Number of classes, or of characters.
         description: What the examples and the clients are.
@@ -60,6 +61,7 @@ class Summary:
         labels: Number of training examples of each label (for text: of targets of each character index), by
             label, of `labels_clients` clients.
         labels_clients: Number of clients whose labels were counted, spread over all.
+        client_labels: Number of training examples of each of those clients, by label.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Summary:
     test_examples: int
     labels: dict[int, int]
     labels_clients: int
+    client_labels: dict[str, dict[int, int]]
 
 
 def list_dataset(config: DatasetConfig) -> Listing:
@@ -80,11 +83,11 @@ def list_dataset(config: DatasetConfig) -> Listing:
     Args:
         config: Its `origin` and `cache_dir` decide where the cache is looked at.
     """
-    spec, source, path = config.spec, config.source, config.cached_file()
+    spec, source, path = config.spec, config.about, config.cached_file()
     cached = path is None or is_cached(path)
     published_bytes = source.disk_bytes if source else 0
     return Listing(
-        name=config.name,
+        name=config.title,
         kind=spec.kind,
         clients=spec.num_clients,
         classes=spec.num_classes,
@@ -99,13 +102,14 @@ def list_dataset(config: DatasetConfig) -> Listing:
 
 
 def list_datasets(origin: str | None = None, cache_dir: str | Path | None = None) -> list[Listing]:
-    """Describes every registered data set, by name; see `list_dataset`."""
+    """Describes every registered data set, by name, and what was imported; see `list_dataset`."""
     from fedcli.datasets import datasets
 
     folder = None if cache_dir is None else str(cache_dir)
     return [
-        list_dataset(component(name=name, origin=origin, cache_dir=folder))
+        list_dataset(config)
         for name, component in datasets.components.items()
+        for config in component.available(name, origin, folder)
     ]
 
 
@@ -119,13 +123,15 @@ def summarize(config: DatasetConfig, dataset: FederatedDataset, max_label_client
     """
     sizes = dataset.sizes()
     counted = spread_subset(len(dataset.client_ids), max_label_clients)
-    labels = np.zeros(dataset.spec.num_classes, np.int64)
+    by_client: dict[str, NDArray[np.int64]] = {}
     for position in counted:
-        y = dataset.client(dataset.client_ids[position]).y
-        labels += np.bincount(y[y != PADDING], minlength=len(labels))
+        client = dataset.client_ids[position]
+        y = dataset.client(client).y
+        by_client[client] = np.bincount(y[y != PADDING], minlength=dataset.spec.num_classes)
+    labels = np.sum([*by_client.values()], axis=0)
     values = list(sizes.values())
     return Summary(
-        name=config.name,
+        name=config.title,
         clients=len(sizes),
         clients_without_batches=len(config.clients_without_batches(dataset)),
         examples=sum(values),
@@ -133,15 +139,11 @@ def summarize(config: DatasetConfig, dataset: FederatedDataset, max_label_client
         examples_median=float(median(values)),
         examples_max=max(values),
         test_examples=dataset.test_size(),
-        labels={label: int(count) for label, count in enumerate(labels)},
+        labels=_by_label(labels),
         labels_clients=len(counted),
+        client_labels={client: _by_label(counts) for client, counts in by_client.items()},
     )
 
 
-def class_names(spec: DataSpec) -> list[str]:
-    """Names the classes of a data set: the characters of a text, otherwise the numbers of the labels."""
-    if spec.kind == "text":
-        from fedcli.models.vocabulary import VOCABULARY
-
-        return list(VOCABULARY)
-    return [str(label) for label in range(spec.num_classes)]
+def _by_label(counts: NDArray[np.int64]) -> dict[int, int]:
+    return {label: int(count) for label, count in enumerate(counts)}

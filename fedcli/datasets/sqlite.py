@@ -27,6 +27,9 @@ from fedcli.datasets.origin import PUBLISHED_ORIGIN, resolve_origin
 from fedcli.datasets.progress import transfer
 from fedcli.errors import DataError
 
+#: What most files call their splits.
+TRAIN, TEST = "train", "test"
+
 _CHUNK = 2**20
 
 _COLUMNS = {
@@ -83,7 +86,7 @@ class DatabaseSource:
             with closing(sqlite3.connect(file)) as connection:
                 _check_integrity(connection)
                 _check_columns(connection)
-                _add_index(connection)
+                add_index(connection)
                 _check_clients(connection, sorted({*self.splits, *expected}), expected)
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
@@ -133,7 +136,8 @@ def _check_columns(connection: sqlite3.Connection) -> None:
             raise DataError(f"table {table} has no column {', '.join(sorted(missing))}")
 
 
-def _add_index(connection: sqlite3.Connection) -> None:
+def add_index(connection: sqlite3.Connection) -> None:
+    """Adds the index that makes reading a client fast, unless there is such a one."""
     for (name,) in connection.execute("SELECT name FROM pragma_index_list('examples')").fetchall():
         columns = [row[0] for row in connection.execute("SELECT name FROM pragma_index_info(?)", (name,))]
         if columns[:2] == ["split_name", "client_id"]:

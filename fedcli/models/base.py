@@ -29,11 +29,16 @@ class ModelConfig(Component, ABC):
         Raises:
             ConfigError: The kinds differ.
         """
-        if spec.kind != self.kind:
+        if not self.takes(spec.kind):
             raise ConfigError(
                 f"model={self.name} takes {self.kind} data, but the data set holds {spec.kind}",
                 f"choose a model for {spec.kind}: {', '.join(_names_for(spec.kind))}",
             )
+
+    @classmethod
+    def takes(cls, kind: str) -> bool:
+        """Says whether the model takes data of this kind."""
+        return kind == cls.kind
 
     @abstractmethod
     def build(self, spec: DataSpec) -> tf.keras.Model:
@@ -96,4 +101,4 @@ def _names_with_sub_models() -> list[str]:
 def _names_for(kind: str) -> list[str]:
     from fedcli.models import models
 
-    return [name for name, model in models.components.items() if model.kind == kind]
+    return [name for name, model in models.components.items() if model.takes(kind)]

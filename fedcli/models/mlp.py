@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @models.register("mlp")
 @dataclass(frozen=True)
 class MLP(ModelConfig):
-    """Dense layers with ReLU on the flattened image; 199,210 parameters with the paper's sizes, 10 classes.
+    """Dense layers with ReLU on the flattened image, or on the row of a table.
+
+    199,210 parameters with the paper's sizes, for its 28x28 images in 10 classes.
 
     Attributes:
         hidden_units: Units of each hidden layer.
@@ -32,6 +34,11 @@ class MLP(ModelConfig):
 
     name: str = "mlp"
     hidden_units: list[int] = field(default_factory=lambda: [200, 200])
+
+    @classmethod
+    def takes(cls, kind: str) -> bool:
+        """Takes rows of a table too: the columns are its inputs."""
+        return kind in ("image", "table")
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """A layer has at least one unit."""

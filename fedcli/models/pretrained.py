@@ -62,7 +62,7 @@ class Pretrained:
             ConfigError: It does not fit.
         """
         classes = "characters" if spec.kind == "text" else "classes"
-        if self.model.kind != spec.kind:
+        if not self.model.takes(spec.kind):
             raise ConfigError(
                 f"{self.source} is a model for {self.model.kind}: {self.description}",
                 f"the data set holds {spec.kind}: choose a model for {spec.kind} with {spec.num_classes} {classes}",

@@ -115,7 +115,7 @@ def _loading(config: TrainConfig) -> Iterator[Any]:
         A function that waits for the data set.
     """
     with ThreadPoolExecutor(1, "fedcli-data") as pool:
-        future = pool.submit(config.dataset.load)
+        future = pool.submit(config.load_dataset)
 
         def loaded() -> FederatedDataset:
             dataset = future.result()

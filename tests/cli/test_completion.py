@@ -42,7 +42,7 @@ def complete(env, *words, shell="bash"):
     [
         (["train", "dat"], ["dataset="]),
         (["train", "dataset", "=", "em"], ["emnist"]),
-        (["train", "dataset", "="], ["digits", "emnist", "shakespeare"]),
+        (["train", "dataset", "="], ["digits", "emnist", "imported", "shakespeare"]),
         (["train", "+dataset", "=", "em"], ["emnist"]),
         (["train", "client_optimizer.l"], ["client_optimizer.learning_rate="]),
         (["train", "client_optimizer", "=", "adam", "client_optimizer.w"], []),

@@ -95,6 +95,7 @@ def test_cfg_job_is_the_whole_config_as_yaml(run_cli, tmp_path):
     config = yaml.safe_load(done.stdout)
     assert {group: config[group]["name"] for group in groups()} == {
         "dataset": "digits",
+        "partition": "natural",
         "model": "cnn",
         "algorithm": "fed_avg",
         "client_optimizer": "sgd",

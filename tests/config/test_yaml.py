@@ -1,6 +1,8 @@
 """Every YAML file that ships composes, is typed, and says exactly what its dataclass has."""
 
 import dataclasses
+import sqlite3
+from contextlib import closing
 
 import pytest
 from omegaconf import OmegaConf
@@ -10,9 +12,26 @@ from fedcli.config.checks import check
 from fedcli.config.groups import groups
 from fedcli.config.location import choices, config_folder
 from fedcli.config.schema import TrainConfig
+from fedcli.datasets.importing.store import ABOUT_TABLE, About
 
 CHOICES = [(group, name) for group in groups() for name in choices()[group]]
-IMAGES_OR_TEXT = {"shakespeare": ["model=char_rnn"], "char_rnn": ["dataset=shakespeare"]}
+IMAGES_OR_TEXT = {
+    "shakespeare": ["model=char_rnn"],
+    "char_rnn": ["dataset=shakespeare"],
+    "imported": ["dataset.source=table", "model=mlp"],
+}
+
+
+@pytest.fixture(autouse=True)
+def imported_table(tmp_path, monkeypatch):
+    """A data set for dataset=imported."""
+    monkeypatch.setenv("FEDCLI_CACHE", str(tmp_path))
+    (tmp_path / "imported").mkdir()
+    about = About("table", "table", [1], ["x"], ["a", "b"], 10, 10, 40, 10, 0, 0, "table.csv", "0.2", "2026-01-01")
+    with closing(sqlite3.connect(tmp_path / "imported" / "table.sqlite")) as connection:
+        connection.execute(ABOUT_TABLE)
+        connection.execute("INSERT INTO fedcli_import VALUES (?)", (about.to_json(),))
+        connection.commit()
 
 
 def composed(*overrides):

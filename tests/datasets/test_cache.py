@@ -239,7 +239,7 @@ def test_full_disk(origin, cache, monkeypatch, when):
         if when == "download":
             patched.setattr("fedcli.datasets.download._flush", full)
         else:
-            patched.setattr("fedcli.datasets.sqlite._add_index", full)
+            patched.setattr("fedcli.datasets.sqlite.add_index", full)
         with pytest.raises(DataError, match="no space left in") as caught:
             SOURCE.fetch(origin.url)
     assert str(cache) in caught.value.message

@@ -14,12 +14,15 @@ HEAVY = """
 import sys
 from fedcli.datasets import datasets
 datasets.components
-import fedcli.datasets.inspect, fedcli.models.vocabulary
-print(*sorted({"tensorflow", "sklearn", "scipy", "requests", "rich"} & sys.modules.keys()))
+import fedcli.datasets.importing.build, fedcli.datasets.importing.tables, fedcli.datasets.importing.folders
+import fedcli.datasets.inspect, fedcli.datasets.label_shares, fedcli.models.vocabulary, fedcli.partitions
+fedcli.partitions.partitions.components
+heavy = {"tensorflow", "sklearn", "scipy", "requests", "rich", "PIL", "pyarrow", "matplotlib"}
+print(*sorted(heavy & sys.modules.keys()))
 """
 
 
-@pytest.mark.parametrize("name", ["digits", "emnist", "shakespeare"])
+@pytest.mark.parametrize("name", ["digits", "emnist", "imported", "shakespeare"])
 def test_yaml_has_every_field_with_its_default(name):
     values = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
     component = datasets[name]

@@ -1,0 +1,102 @@
+"""Federated examples with a label each, read from a database in TFF's SQLite form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
+from fedcli.datasets.sqlite import ClientDatabase
+from fedcli.datasets.subset import choose_clients, spread_subset
+from fedcli.datasets.tf_example import Feature, parse_examples
+
+_LABEL: Feature = ("label", (), "int64")
+#: Examples parsed at once: a few KB each, so that parsing a whole test split holds little beside its result.
+_PARSED_AT_ONCE = 4096
+
+
+class LabelledDataset(FederatedDataset):
+    """Reads from the database client by client; nothing is kept in memory.
+
+    Args:
+        spec: What is known of the data set.
+        database: The opened database: each example has `feature`, floats, and `label`.
+        feature: Name of the feature that is the input.
+        train: Name of the training split.
+        test: Name of the test split.
+        clients: Ids of the only clients to use; None for all, those with test examples only included.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        database: ClientDatabase,
+        feature: str,
+        train: str,
+        test: str,
+        clients: list[str] | None = None,
+    ) -> None:
+        self.spec = spec
+        self._database = database
+        self._feature: Feature = (feature, spec.x_shape, spec.x_dtype)
+        self._train, self._test = train, test
+        self.client_ids = choose_clients(database.client_ids(train), clients)
+        self._tested: Sequence[str] = database.client_ids(test) if clients is None else self.client_ids
+
+    def client(self, client_id: str) -> Examples:
+        """Reads one client's training examples; see the base class."""
+        return self._parse(self._database.read_client(self._train, client_id))
+
+    def test(self, max_examples: int | None = None) -> Examples:
+        """Reads the test split, and no example that it does not return; see the base class."""
+        rows = self._database.rows(self._test, self._tested)
+        return self._parse(self._database.read_rows(rows[spread_subset(len(rows), max_examples)]))
+
+    def labels(self) -> NDArray[np.int32]:
+        """Reads the labels alone; see the base class."""
+        serialized = (row for client in self.client_ids for row in self._database.read_client(self._train, client))
+        ys = [np.empty(0, np.int32)]
+        for some in _pieces(serialized):
+            ys += (labels.astype(np.int32) for labels in parse_examples(some, _LABEL))
+        return np.concatenate(ys)
+
+    def pick(self, positions: NDArray[np.int64]) -> Examples:
+        """Reads the examples at these positions and no other; see the base class."""
+        return self._parse(self._database.read_rows(self._training_rows[positions]))
+
+    def sizes(self) -> dict[str, int]:
+        """Counts each client's training examples from the index; see the base class."""
+        sizes = self._database.sizes(self._train)
+        return {client: sizes.get(client, 0) for client in self.client_ids}
+
+    def test_size(self) -> int:
+        """Counts the test examples from the index; see the base class."""
+        return len(self._database.rows(self._test, self._tested))
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()
+
+    @cached_property
+    def _training_rows(self) -> NDArray[np.int64]:
+        """Row numbers of the training examples, by client: 8 bytes an example."""
+        return self._database.rows(self._train, self.client_ids)
+
+    def _parse(self, serialized: Iterable[bytes]) -> Examples:
+        xs = [np.empty((0, *self.spec.x_shape), np.float32)]
+        ys = [np.empty(0, np.int32)]
+        for some in _pieces(serialized):
+            x, labels = parse_examples(some, self._feature, _LABEL)
+            xs.append(x)
+            ys.append(labels.astype(np.int32))
+        return Examples(np.concatenate(xs), np.concatenate(ys))
+
+
+def _pieces(serialized: Iterable[bytes]) -> Iterator[list[bytes]]:
+    remaining = iter(serialized)
+    while some := list(islice(remaining, _PARSED_AT_ONCE)):
+        yield some

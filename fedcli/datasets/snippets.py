@@ -1,0 +1,90 @@
+"""Federated texts, snippets of a client each, read from a database in TFF's SQLite form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
+from fedcli.datasets.sequences import cut_sequences
+from fedcli.datasets.sqlite import TEST, TRAIN, ClientDatabase
+from fedcli.datasets.subset import choose_clients, spread_subset
+from fedcli.datasets.tf_example import parse_examples
+from fedcli.models.vocabulary import encode
+
+
+class SnippetDataset(FederatedDataset):
+    """Reads the text of a client from the database and cuts it into sequences.
+
+    Args:
+        spec: What is known of the data set.
+        database: The opened database.
+        sequence_length: Characters of an input.
+        drop_remainder: See `cut_sequences`.
+        clients: Ids of the only clients to use; None for all, those with test text only included.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        database: ClientDatabase,
+        sequence_length: int,
+        drop_remainder: bool = False,
+        clients: list[str] | None = None,
+    ) -> None:
+        self.spec = spec
+        self._database = database
+        self._sequence_length, self._drop_remainder = sequence_length, drop_remainder
+        self.client_ids = choose_clients(database.client_ids(TRAIN), clients)
+        self._tested: Sequence[str] = database.client_ids(TEST) if clients is None else self.client_ids
+
+    def client(self, client_id: str) -> Examples:
+        """Reads the sequences of a client's training text; see the base class."""
+        return self._cut(_join(_snippets(self._database.read_client(TRAIN, client_id))))
+
+    def test(self, max_examples: int | None = None) -> Examples:
+        """Reads the sequences of the test text, cut client by client as for training; see the base class."""
+        empty = np.empty((0, self._sequence_length), np.int32)
+        parts = [Examples(empty, empty), *map(self._cut, self._texts(TEST, self._tested).values())]
+        x = np.concatenate([part.x for part in parts])
+        y = np.concatenate([part.y for part in parts])
+        chosen = spread_subset(len(x), max_examples)
+        return Examples(x[chosen], y[chosen])
+
+    def sizes(self) -> dict[str, int]:
+        """Counts each client's training sequences; see the base class."""
+        texts = self._texts(TRAIN, self.client_ids)
+        return {client: len(self._cut(texts[client])) for client in self.client_ids}
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()
+
+    def _cut(self, text: NDArray[np.int32]) -> Examples:
+        return cut_sequences(text, self._sequence_length, self._drop_remainder)
+
+    def _texts(self, split: str, clients: Sequence[str]) -> dict[str, NDArray[np.int32]]:
+        """Reads the text of every client: one read is far faster than one a client."""
+        rows = self._database.read_split(split)
+        wanted = set(clients)
+        snippets = zip((client for client, _ in rows), _snippets([row for _, row in rows]), strict=True)
+        return {
+            client: _join([snippet for _, snippet in group])
+            for client, group in groupby(snippets, key=itemgetter(0))
+            if client in wanted
+        }
+
+
+def _snippets(serialized: Sequence[bytes]) -> list[bytes]:
+    """Parses `tf.train.Example`s with `snippets`, a string that may be empty."""
+    (snippets,) = parse_examples(serialized, ("snippets", (), "string"))
+    return list(snippets)
+
+
+def _join(snippets: Sequence[bytes]) -> NDArray[np.int32]:
+    # The study joins them with nothing in between.
+    return encode(b"".join(snippets))
