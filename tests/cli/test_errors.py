@@ -15,10 +15,10 @@ LONG = "a" * 5000
 
 # What was typed, and what the two lines must name.
 MISTAKES = [
-    (["dataset=emnits"], ["dataset=emnits", "did you mean emnist?", "digits, emnist, shakespeare"]),
+    (["dataset=emnits"], ["dataset=emnits", "did you mean emnist?", "digits, emnist, imported, shakespeare"]),
     (["dataset=Emnist"], ["dataset=Emnist", "did you mean emnist?"]),
-    (["dataset="], ["dataset=:", "digits, emnist, shakespeare"]),
-    (["dataset=null"], ["dataset=null", "digits, emnist, shakespeare"]),
+    (["dataset="], ["dataset=:", "digits, emnist, imported, shakespeare"]),
+    (["dataset=null"], ["dataset=null", "digits, emnist, imported, shakespeare"]),
     (["dataset=[emnist]"], ["[emnist]", "did you mean emnist?"]),
     (["dataset=émnist"], ["dataset=émnist"]),
     (["model=1"], ["model=1", "char_rnn, cnn, mlp"]),
