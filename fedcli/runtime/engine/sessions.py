@@ -80,7 +80,7 @@ class ServerSession:
         self._calls: dict[str, _Call] = {}
         with graph.as_default():
             for name, part in compiled.parts.items():
-                if name != "work":
+                if name not in ("receive", "work"):
                     imported = _import(graph, part, name)
                     parts = {name.encode(): imported}
                     self._calls[name] = _Call(self._session, imported.outputs, imported.inputs, parts)
@@ -115,21 +115,27 @@ class ClientSession:
             zero = _import(graph, compiled.parts["zero"], "zero")
             sums = _import(graph, compiled.parts["accumulate"], "accumulate", [*zero.outputs, *work.outputs])
             feeds = [examples_x, examples_y, batch_size, *work.inputs]
+            receive = _import(graph, compiled.parts["receive"], "receive") if "receive" in compiled.parts else None
+            self._receive = _Call(self._session, receive.outputs, receive.inputs, {}) if receive else None
             self._update = _Call(self._session, work.outputs, feeds, {b"": work})
             self._sum = _Call(self._session, sums.outputs, feeds, {b"": work, b"zero": zero, b"accumulate": sums})
 
-    def update(self, client: ClientWork, broadcast: Arrays) -> Arrays:
-        """Trains a client and returns what it sends to the server."""
-        return self._call(self._update, client, broadcast)
+    def receive(self, broadcast: Arrays) -> Arrays:
+        """Does what all clients of a round do alike with what they receive; its result stands for the broadcast."""
+        return broadcast if self._receive is None else self._receive(broadcast, ())
 
-    def summed(self, client: ClientWork, broadcast: Arrays) -> Arrays:
+    def update(self, client: ClientWork, received: Arrays) -> Arrays:
+        """Trains a client and returns what it sends to the server."""
+        return self._call(self._update, client, received)
+
+    def summed(self, client: ClientWork, received: Arrays) -> Arrays:
         """Trains a client and returns the sum that has what it sends as its only part."""
-        return self._call(self._sum, client, broadcast)
+        return self._call(self._sum, client, received)
 
     @staticmethod
-    def _call(call: _Call, client: ClientWork, broadcast: Arrays) -> Arrays:
+    def _call(call: _Call, client: ClientWork, received: Arrays) -> Arrays:
         examples = client.examples()
-        return call([examples.x, examples.y, client.batch_size, *broadcast], client.seed)
+        return call([examples.x, examples.y, client.batch_size, *received], client.seed)
 
 
 def batched(x: tf.Tensor, y: tf.Tensor, batch_size: tf.Tensor | int) -> tf.data.Dataset:
