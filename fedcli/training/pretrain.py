@@ -15,6 +15,7 @@ from fedcli.errors import ConfigError, DivergedError, Interrupted
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.result import summarise, write_result
+from fedcli.runtime.tensorflow_settings import import_tensorflow
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.named_model import publish, refuse_taken
 from fedcli.training.observer import Observer
@@ -58,6 +59,7 @@ def pretrain(
         text = load_text(config)
         _report_unknown(text)
         observer.preparing("importing TensorFlow")
+        import_tensorflow()
         from fedcli.training.pretrain_setup import Pretraining
 
         experiment = stack.enter_context(Pretraining.build(config, text))

@@ -18,6 +18,7 @@ from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.result import summarise, write_result
 from fedcli.runtime.base import ClientWork
+from fedcli.runtime.tensorflow_settings import import_tensorflow
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.observer import Observer
 from fedcli.training.sampling import example_order, generator, seed_words
@@ -49,7 +50,8 @@ def train(
         runtime = stack.enter_context(config.runtime.start(run.run_log))
         observer.preparing("importing TensorFlow and loading data")
         dataset = stack.enter_context(_loading(config))
-        from fedcli.training.setup import Experiment  # imports TensorFlow and TFF
+        import_tensorflow()
+        from fedcli.training.setup import Experiment
 
         observer.preparing("compiling the round")
         experiment = stack.enter_context(Experiment.build(config, dataset(), runtime))
