@@ -136,6 +136,10 @@ class FederatedDataset(ABC):
         """Counts each training client's examples; data sets that can do it without reading them all do so."""
         return {client: len(self.client(client)) for client in self.client_ids}
 
+    def size(self, client_id: str) -> int:
+        """Counts one training client's examples; likewise."""
+        return len(self.client(client_id))
+
     def test_size(self) -> int:
         """Counts the examples of the test split; likewise."""
         return len(self.test())

@@ -73,6 +73,10 @@ class LabelledDataset(FederatedDataset):
         sizes = self._database.sizes(self._train)
         return {client: sizes.get(client, 0) for client in self.client_ids}
 
+    def size(self, client_id: str) -> int:
+        """Counts a client's training examples from the index; see the base class."""
+        return self._database.size(self._train, client_id)
+
     def test_size(self) -> int:
         """Counts the test examples from the index; see the base class."""
         return len(self._database.rows(self._test, self._tested))

@@ -220,6 +220,11 @@ class ClientDatabase:
         sql = "SELECT client_id, COUNT(*) FROM examples WHERE split_name = ? GROUP BY client_id"
         return dict(self._query(sql, (split,)))
 
+    def size(self, split: str, client_id: str) -> int:
+        """Returns the number of examples of one client of a split. Reads the index only."""
+        sql = "SELECT COUNT(*) FROM examples WHERE split_name = ? AND client_id = ?"
+        return int(self._query(sql, (split, client_id))[0][0])
+
     def read_client(self, split: str, client_id: str) -> list[bytes]:
         """Reads one client's serialized examples, in the order in which they are stored."""
         sql = "SELECT serialized_example_proto FROM examples WHERE split_name = ? AND client_id = ? ORDER BY rowid"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -14,9 +15,10 @@ from fedcli.errors import RunDirectoryError
 from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row
+from fedcli.runs.participants import Participant, ParticipantsWriter
 from fedcli.runtime.base import State
-from fedcli.runtime.engine.communication import Communication
 from fedcli.runtime.engine.compiled import CompiledRound
+from fedcli.training.cohorts import Spent, Streams
 from fedcli.training.measurements import Measurements
 
 _log = logging.getLogger(__name__)
@@ -31,30 +33,46 @@ class Progress:
         state: The server's state.
         broadcasted_bits: Bits sent to clients so far.
         aggregated_bits: Bits sent by clients so far.
+        simulated_seconds: Time that the rounds took so far, where it is simulated.
+        streams: Bits of the last round's messages whose length depends on their values.
     """
 
     round: int
     state: State
     broadcasted_bits: int = 0
     aggregated_bits: int = 0
+    simulated_seconds: float = 0.0
+    streams: Streams = field(default_factory=Streams)
 
-    def after(self, state: State, bits: Communication) -> Progress:
-        """Returns where the run is after one more round, which cost so many bits."""
+    def after(self, state: State, spent: Spent) -> Progress:
+        """Returns where the run is after one more round, which cost so much."""
         return Progress(
             self.round + 1,
             state,
-            self.broadcasted_bits + bits.broadcasted_bits,
-            self.aggregated_bits + bits.aggregated_bits,
+            self.broadcasted_bits + spent.bits.broadcasted_bits,
+            self.aggregated_bits + spent.bits.aggregated_bits,
+            self.simulated_seconds + spent.seconds,
+            spent.streams,
         )
 
-    def bits_row(self, bits: Communication) -> Row:
-        """Returns the columns about communication, with the bits of the round just done."""
-        return {
+    def spent_row(self, spent: Spent, *, simulated: bool) -> Row:
+        """Returns the columns about what was spent, with that of the round just done.
+
+        Args:
+            spent: In the round.
+            simulated: Whether it is simulated who reports, and when.
+        """
+        row: Row = {
             "broadcasted_bits": self.broadcasted_bits,
             "aggregated_bits": self.aggregated_bits,
-            "broadcasted_bits_round": bits.broadcasted_bits,
-            "aggregated_bits_round": bits.aggregated_bits,
+            "broadcasted_bits_round": spent.bits.broadcasted_bits,
+            "aggregated_bits_round": spent.bits.aggregated_bits,
         }
+        if simulated:
+            row["simulated_seconds"] = self.simulated_seconds
+            row["simulated_seconds_round"] = spent.seconds
+            row |= spent.counts()
+        return row
 
 
 def load_progress(run: RunDirectory, keep: int, compiled: CompiledRound) -> Progress | None:
@@ -78,6 +96,9 @@ def load_progress(run: RunDirectory, keep: int, compiled: CompiledRound) -> Prog
         [tensor for _, tensor in checkpoint.tensors],
         checkpoint.meta["broadcasted_bits"],
         checkpoint.meta["aggregated_bits"],
+        # Checkpoints of earlier versions have no such time; nothing was simulated then.
+        checkpoint.meta.get("simulated_seconds", 0.0),
+        Streams(**checkpoint.meta.get("streams", {})),
     )
 
 
@@ -103,9 +124,16 @@ class Recorder:
         self._names = [leaf.path for leaf in compiled.state]
         self._checkpoints = CheckpointStore(run.checkpoints, config.checkpoint.keep)
         self._measurements = Measurements(run, config, extra, resumed_after)
+        self._participants: ParticipantsWriter | None = None
+        if config.sampling.is_simulated:
+            self._participants = ParticipantsWriter(
+                run.participants_csv, -1 if resumed_after is None else resumed_after
+            )
 
-    def row(self, row: Row) -> None:
-        """Writes the metrics of a round."""
+    def row(self, row: Row, participants: Sequence[Participant] = ()) -> None:
+        """Writes the metrics of a round, and who took part in it where that is simulated."""
+        if self._participants is not None:
+            self._participants.append(participants)
         self._measurements.row(row)
 
     def text(self, round: int, name: str, text: str) -> None:
@@ -121,6 +149,8 @@ class Recorder:
             {
                 "broadcasted_bits": progress.broadcasted_bits,
                 "aggregated_bits": progress.aggregated_bits,
+                "simulated_seconds": progress.simulated_seconds,
+                "streams": dataclasses.asdict(progress.streams),
             },
         )
 
@@ -129,4 +159,6 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         """Closes the files, with the status that the run ends with."""
+        if self._participants is not None:
+            self._participants.close()
         self._measurements.close(kind)

@@ -37,6 +37,16 @@ def sample_clients(client_ids: Sequence[str], count: int, seed: int, round: int)
     return [client_ids[i] for i in chosen]
 
 
+def trained_examples(
+    num_examples: int, *, epochs: int, batch_size: int, max_batches: int | None, drop_remainder: bool
+) -> int:
+    """Counts the examples that a client trains on in a round, each as often as it does; see `example_order`."""
+    total = epochs * num_examples
+    if drop_remainder:
+        total -= total % batch_size
+    return total if max_batches is None else min(total, max_batches * batch_size)
+
+
 def example_order(
     num_examples: int,
     rng: np.random.Generator,
@@ -63,8 +73,8 @@ def example_order(
     """
     passes = [rng.permutation(num_examples) for _ in range(epochs)]
     order = np.concatenate(passes).astype(np.int64)
-    if drop_remainder:
-        order = order[: len(order) // batch_size * batch_size]
-    if max_batches is not None:
-        order = order[: max_batches * batch_size]
-    return order
+    return order[
+        : trained_examples(
+            num_examples, epochs=epochs, batch_size=batch_size, max_batches=max_batches, drop_remainder=drop_remainder
+        )
+    ]

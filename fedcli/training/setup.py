@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,14 +20,15 @@ from fedcli.errors import RunDirectoryError
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runtime.base import Runtime, State
-from fedcli.runtime.engine.communication import CODING, Communication
+from fedcli.runtime.engine.communication import CODING
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.engine.round_cache import RoundCache, round_key
 from fedcli.runtime.local import available_cores
 from fedcli.training.changes import ChangeAccount
+from fedcli.training.cohorts import SIMULATED_COLUMNS, Cohorts, Spent
 from fedcli.training.evaluation import Evaluator
 from fedcli.training.recorder import Progress, Recorder, load_progress
-from fedcli.training.sampling import sample_clients, seed_words
+from fedcli.training.sampling import seed_words
 from fedcli.training.text_probes import random_characters, sample_text
 from fedcli.training.weights import Weights, initial_weights, save_keras, weights_of, with_seed, with_weights
 
@@ -55,7 +56,7 @@ class Experiment:
         runtime: Executes the round.
         evaluator: Evaluates the model.
         test: What it is evaluated on.
-        changes: Counts the bits of the model where clients keep it; None where each client is new.
+        cohorts: Chooses each round's clients and counts what they cost.
     """
 
     config: TrainConfig
@@ -64,7 +65,7 @@ class Experiment:
     runtime: Runtime
     evaluator: Evaluator
     test: Examples
-    changes: ChangeAccount | None
+    cohorts: Cohorts
 
     @classmethod
     @contextmanager
@@ -79,7 +80,8 @@ class Experiment:
         try:
             test = _test_source(config, dataset).test(config.eval.max_examples)
             changes = ChangeAccount(_model_bits(compiled)) if config.distributor.clients_keep_state else None
-            yield cls(config, dataset, compiled, runtime, evaluator, test, changes)
+            cohorts = Cohorts(config, dataset, compiled.communication, changes)
+            yield cls(config, dataset, compiled, runtime, evaluator, test, cohorts)
         finally:
             evaluator.close()
 
@@ -101,7 +103,7 @@ class Experiment:
             RunDirectoryError: All checkpoints are damaged, or metrics.csv does not belong to the newest one.
         """
         progress = load_progress(run, self.config.checkpoint.keep, self.compiled)
-        if progress is not None and self.changes is not None:
+        if progress is not None and self.config.distributor.clients_keep_state:
             self._recount(run, progress)
         return progress
 
@@ -110,6 +112,8 @@ class Experiment:
         measured = [name for leaf in self.compiled.metrics if (name := _measurement(leaf.path))]
         if self._is_text:
             measured += _TEXT_COLUMNS
+        if self.config.sampling.is_simulated:
+            measured += SIMULATED_COLUMNS
         check_objective(self.config.objective, measured)
         return Recorder(run, self.config, self.compiled, measured, None if progress is None else progress.round)
 
@@ -140,35 +144,19 @@ class Experiment:
                 row[name] = np.asarray(value).item()
         return row
 
-    def sampled(self, round: int) -> list[str]:
-        """Samples a round's clients."""
-        config = self.config
-        return sample_clients(self.dataset.client_ids, config.clients_per_round, config.seed, round)
-
-    def bits(self, clients: Sequence[str], measured: Row) -> Communication:
-        """Returns the bits of the next round: what is known from the types, and the streams that it measured.
-
-        Args:
-            clients: Those that took part; none before the first round.
-            measured: The round's metrics, named as in metrics.csv.
-        """
-        if not clients:
-            return Communication(0, 0)
-        per_client = self.compiled.communication
-        streams = int(measured.get("distributor/stream_bits") or 0)
-        if self.changes is None:
-            down = (per_client.broadcasted_bits + streams) * len(clients)
-        else:
-            down = (per_client.broadcasted_bits - per_client.change_bits) * len(clients)
-            down += self.changes.next_round(clients, per_client.change_bits + streams)
-        up = int(measured.get("aggregator/stream_bits") or 0)
-        return Communication(down, per_client.aggregated_bits * len(clients) + up)
+    @property
+    def measures_broadcast(self) -> bool:
+        """Whether a round has to run to tell how long the server's message was."""
+        return any(_measurement(leaf.path) == "distributor/stream_bits" for leaf in self.compiled.metrics)
 
     def _recount(self, run: RunDirectory, progress: Progress) -> None:
         """Takes into account the rounds that the run has done."""
         rows = [row for row in read_metrics(run.metrics_csv) if 1 <= int(row["round"] or 0) <= progress.round]
-        bits = [self.bits(self.sampled(round), row) for round, row in enumerate(rows, 1)]
-        if len(rows) != progress.round or sum(one.broadcasted_bits for one in bits) != progress.broadcasted_bits:
+        spent, sent_down = Spent(), 0
+        for round, row in enumerate(rows, 1):
+            spent = self.cohorts.spent(self.cohorts.cohort(round, spent.streams), row, spent.streams)
+            sent_down += spent.bits.broadcasted_bits
+        if len(rows) != progress.round or sent_down != progress.broadcasted_bits:
             raise RunDirectoryError(
                 f"{run.metrics_csv} is not that of the checkpoint of round {progress.round}",
                 "start a new run: what clients have cannot be told without it",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,9 @@ from fedcli.errors import ConfigError, DivergedError, Interrupted
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.result import summarise, write_result
-from fedcli.runtime.base import ClientWork
+from fedcli.runtime.base import ClientWork, RoundResult, State
 from fedcli.runtime.tensorflow_settings import import_tensorflow
+from fedcli.training.cohorts import Cohort, Spent
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.observer import Observer
 from fedcli.training.sampling import example_order, generator, seed_words
@@ -63,7 +64,11 @@ def train(
 
         if progress is None:
             progress = experiment.initial_progress()
-            row: Row = {"round": 0, **experiment.evaluate(progress.state), **progress.bits_row(experiment.bits([], {}))}
+            row: Row = {
+                "round": 0,
+                **experiment.evaluate(progress.state),
+                **progress.spent_row(Spent(), simulated=config.sampling.is_simulated),
+            }
             recorder.row(row)
             _show_sample(experiment, recorder, progress)
             recorder.checkpoint(progress)
@@ -74,25 +79,21 @@ def train(
 
         for round in range(progress.round + 1, config.rounds + 1):
             _stop_if_asked(stop, progress.round, run, config.command)
-            clients = experiment.sampled(round)
+            cohort = experiment.cohorts.cohort(round, progress.streams)
             started = time.perf_counter()
-            result = experiment.runtime.run_round(
-                progress.state,
-                [_client_work(config, experiment.dataset, round, client) for client in clients],
-                seed_words(config.seed, "server", round),
-            )
+            result = _run_round(config, experiment, progress.state, cohort)
             seconds = time.perf_counter() - started
             measured = experiment.measured(result.metrics)
-            bits = experiment.bits(clients, measured)
-            progress = progress.after(result.state, bits)
+            spent = experiment.cohorts.spent(cohort, measured, progress.streams)
+            progress = progress.after(result.state, spent)
             row = {
                 "round": round,
                 **measured,
                 **(experiment.evaluate(progress.state) if _is_evaluated(config, round) else {}),
-                **progress.bits_row(bits),
+                **progress.spent_row(spent, simulated=config.sampling.is_simulated),
                 "seconds": seconds,
             }
-            recorder.row(row)
+            recorder.row(row, spent.participants)
             if _is_evaluated(config, round):
                 _show_sample(experiment, recorder, progress)
             observer.row(row)
@@ -129,6 +130,25 @@ def _loading(config: TrainConfig) -> Iterator[Any]:
         finally:
             if future.exception() is None:
                 future.result().close()
+
+
+def _run_round(config: TrainConfig, experiment: Experiment, state: State, cohort: Cohort) -> RoundResult:
+    """Trains the clients that report. With none the state stays, and only what the server sent can be measured."""
+
+    def run(clients: Sequence[str]) -> RoundResult:
+        return experiment.runtime.run_round(
+            state,
+            [_client_work(config, experiment.dataset, cohort.round, client) for client in clients],
+            seed_words(config.seed, "server", cohort.round),
+        )
+
+    if cohort.reported:
+        return run(cohort.reported)
+    if not experiment.measures_broadcast:
+        return RoundResult(state, {})
+    # Whom the message goes to does not change its length: any client will do. What it trains is thrown away.
+    metrics = run(cohort.asked[:1]).metrics
+    return RoundResult(state, {path: value for path, value in metrics.items() if path.startswith("distributor/")})
 
 
 def _client_work(config: TrainConfig, dataset: FederatedDataset, round: int, client: str) -> ClientWork:
