@@ -27,6 +27,10 @@ def generator(seed: int, *purpose: int | str) -> np.random.Generator:
 def sample_clients(client_ids: Sequence[str], count: int, seed: int, round: int) -> list[str]:
     """Samples a round's clients, uniformly and without replacement.
 
+    The work is that of the clients sampled: up to a fiftieth of all, NumPy draws by Floyd's algorithm (Bentley and
+    Floyd 1987, https://doi.org/10.1145/30401.315746); beyond, it shuffles an array of all places. Only the ids of the
+    sampled are made.
+
     Args:
         client_ids: Every client.
         count: How many to sample.
