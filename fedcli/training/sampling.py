@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,36 @@ def trained_examples(
     if drop_remainder:
         total -= total % batch_size
     return total if max_batches is None else min(total, max_batches * batch_size)
+
+
+@dataclass(frozen=True)
+class ExampleOrder:
+    """The order in which a client trains on its examples in one round; data, so that it can travel with the work.
+
+    Attributes:
+        seed: What the shuffling derives from; see `seed_words`.
+        epochs: See `example_order`.
+        batch_size: Likewise.
+        max_batches: Likewise.
+        drop_remainder: Likewise.
+    """
+
+    seed: tuple[int, int]
+    epochs: int
+    batch_size: int
+    max_batches: int | None
+    drop_remainder: bool
+
+    def __call__(self, num_examples: int) -> NDArray[np.int64]:
+        """Returns the indices of so many examples, [at most epochs * num_examples]."""
+        return example_order(
+            num_examples,
+            np.random.default_rng(self.seed),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            max_batches=self.max_batches,
+            drop_remainder=self.drop_remainder,
+        )
 
 
 def example_order(

@@ -74,7 +74,7 @@ class Experiment:
         if idle := config.dataset.clients_without_batches(dataset):
             _log.warning("%d of %d clients have no batch and train on nothing", len(idle), len(dataset.client_ids))
         compiled = _compiled(config, dataset.spec)
-        runtime.load(compiled)
+        runtime.load(compiled, dataset)
         threads = getattr(config.runtime, "threads", None) or available_cores()
         evaluator = Evaluator(config.model, dataset.spec, config.eval.batch_size, threads)
         try:

@@ -22,7 +22,7 @@ from fedcli.runtime.tensorflow_settings import import_tensorflow
 from fedcli.training.cohorts import Cohort, Spent
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.observer import Observer
-from fedcli.training.sampling import example_order, generator, seed_words
+from fedcli.training.sampling import ExampleOrder, seed_words
 
 if TYPE_CHECKING:
     from fedcli.training.recorder import Progress, Recorder
@@ -154,10 +154,10 @@ def _run_round(config: TrainConfig, experiment: Experiment, state: State, cohort
 def _client_work(config: TrainConfig, dataset: FederatedDataset, round: int, client: str) -> ClientWork:
     settings = config.dataset
     return ClientWork(
-        load=lambda: dataset.client(client),
-        order=lambda num_examples: example_order(
-            num_examples,
-            generator(config.seed, "examples", round, client),
+        client=client,
+        read=dataset.client,
+        order=ExampleOrder(
+            seed_words(config.seed, "examples", round, client),
             epochs=settings.client_epochs,
             batch_size=settings.batch_size,
             max_batches=settings.max_batches_per_client,
