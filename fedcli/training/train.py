@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from fedcli.config.checks import check_clients_per_round
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import FederatedDataset
-from fedcli.errors import ConfigError, DivergedError, Interrupted
+from fedcli.errors import ConfigError, DivergedError, FedcliError, Interrupted, WorkerError
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
+from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
 from fedcli.runtime.base import ClientWork, RoundResult, State
 from fedcli.runtime.tensorflow_settings import import_tensorflow
@@ -29,16 +30,14 @@ if TYPE_CHECKING:
     from fedcli.training.setup import Experiment
 
 
-def train(
-    config: TrainConfig, run: RunDirectory, observer: Observer, on_resume: Callable[[int], None]
-) -> dict[str, Any]:
+def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: Journal) -> dict[str, Any]:
     """Trains a model and records the run, from its newest checkpoint if there is one.
 
     Args:
         config: What to do.
         run: Where to record it. The folder exists.
         observer: Watches.
-        on_resume: Called with the rounds already done, if the run goes on from a checkpoint.
+        journal: Takes what happens to the run.
 
     Returns:
         What result.json says.
@@ -59,7 +58,7 @@ def train(
         progress = experiment.restore(run)
         if progress is not None:
             _refuse_fewer_rounds(config, progress.round)
-            on_resume(progress.round)
+            journal.resumed(progress.round)
         recorder = stack.enter_context(experiment.recording(run, progress))
 
         if progress is None:
@@ -80,8 +79,14 @@ def train(
         for round in range(progress.round + 1, config.rounds + 1):
             _stop_if_asked(stop, progress.round, run, config.command)
             cohort = experiment.cohorts.cohort(round, progress.streams)
-            started = time.perf_counter()
-            result = _run_round(config, experiment, progress.state, cohort)
+            started, losses = time.perf_counter(), experiment.runtime.losses
+            try:
+                result = _run_round(config, experiment, progress.state, cohort)
+            except WorkerError as error:
+                recorder.checkpoint(progress)
+                raise _resumable(error, stop, progress.round, run, config.command) from error
+            finally:
+                journal.lost(experiment.runtime.losses - losses)
             seconds = time.perf_counter() - started
             measured = experiment.measured(result.metrics)
             spent = experiment.cohorts.spent(cohort, measured, progress.streams)
@@ -180,9 +185,23 @@ def _show_sample(experiment: Experiment, recorder: Recorder, progress: Progress)
 def _stop_if_asked(stop: StopRequest, round: int, run: RunDirectory, command: str) -> None:
     if stop:
         raise Interrupted(
-            f"stopped by {stop.signal_name} after round {round}; it is saved",
-            f"go on with: fedcli {command} --resume {os.path.relpath(run.path)}",
+            f"stopped by {stop.signal_name} after round {round}; it is saved", _how_to_go_on(run, command)
         )
+
+
+def _resumable(error: WorkerError, stop: StopRequest, round: int, run: RunDirectory, command: str) -> FedcliError:
+    """Tells of lost workers that the run can go on. A scheduler that ends a job ends its workers too: no error then."""
+    if stop:
+        return Interrupted(
+            f"stopped by {stop.signal_name} in round {round + 1}; the state after round {round} is saved",
+            _how_to_go_on(run, command),
+        )
+    hint = f"{error.hint}; then {_how_to_go_on(run, command)}" if error.hint else _how_to_go_on(run, command)
+    return WorkerError(f"{error.message}; the state after round {round} is saved", hint)
+
+
+def _how_to_go_on(run: RunDirectory, command: str) -> str:
+    return f"go on with: fedcli {command} --resume {os.path.relpath(run.path)}"
 
 
 def _refuse_fewer_rounds(config: TrainConfig, done: int) -> None:
