@@ -50,6 +50,7 @@ class Actor:
         """Tells what fedcli has to know before it sends work."""
         return {
             "host": platform.node(),
+            "node": _node(),
             "versions": versions(),
             "token": os.environ.get("RAY_AUTH_MODE", "").lower() == "token",
             "tls": os.environ.get("RAY_USE_TLS", "").lower() in ("1", "true"),

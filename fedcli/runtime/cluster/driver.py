@@ -1,9 +1,9 @@
 """The process that drives Ray. It ends, with every process and file of a local Ray, when fedcli is gone.
 
-    python -m fedcli.runtime.cluster.driver CONNECTION LIFE
+    python -m fedcli.runtime.cluster.driver SOCKET
 
-CONNECTION is the descriptor of a socket for the messages, LIFE that of a pipe that fedcli holds open while it lives.
-stdout and stderr are the run's log.
+SOCKET is the descriptor of a socket for the messages; that fedcli is gone shows there. stdout and stderr are the run's
+log.
 """
 
 from __future__ import annotations
@@ -16,92 +16,126 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import Queue
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fedcli.errors import FedcliError, WorkerError
 from fedcli.runtime.cluster.connection import connected
-from fedcli.runtime.cluster.messages import Close, Done, Failed, Group, Load, Lost, Open, Ready, Round, Summed, Wanted
+from fedcli.runtime.cluster.messages import Close, Done, Failed, Group, Load, Open, Opened, Ready, Round, Wanted
 
 if TYPE_CHECKING:
     from fedcli.runtime.cluster.workers import Workers
 
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_SECONDS = 5.0
+#: What leaving a cluster, or ending a local Ray, may take.
+_LEAVE_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
 
-def main(connection: Connection, life: int) -> None:
+def main(connection: Connection) -> None:
     """Does what fedcli asks for, until it asks to end or is gone."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     # What Ray starts stays below this process even when its parent dies, so that all of it can be ended.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     _ignore_signals()
+    opening: Open = connection.recv()
+    messages: Queue[Any] = Queue()
+    threading.Thread(target=_receive, args=(connection, messages, opening.folder), daemon=True).start()
     try:
-        opening: Open = connection.recv()
-        threading.Thread(target=_end_with_fedcli, args=(life, opening.folder), daemon=True).start()
-        try:
-            serve(connection, opening)
-        except FedcliError as error:
+        error = _served(Channel(connection.send, messages.get), opening)
+        if error is not None:
             connection.send(Failed(error))
-        except (EOFError, ConnectionError):
-            raise
-        except Exception as error:  # whatever Ray raises
-            _log.exception("the process that drives Ray failed")
-            text = f"Ray failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            connection.send(Failed(WorkerError(text, "the traceback is in run.log")))
-    except (EOFError, ConnectionError):  # fedcli has closed its end, or is gone
+    except ConnectionError:  # fedcli is gone
         pass
     finally:
-        with suppress(NameError):
-            _end_all(opening.folder)
+        _end_all(opening.folder)
 
 
-def serve(connection: Connection, opening: Open) -> None:
+@dataclass(frozen=True)
+class Channel:
+    """What is said to fedcli, and what it says.
+
+    Attributes:
+        send: Sends a message.
+        receive: Waits for one.
+    """
+
+    send: Callable[[Any], None]
+    receive: Callable[[], Any]
+
+
+def _served(fedcli: Channel, opening: Open) -> FedcliError | None:
+    """Answers fedcli's messages; returns what has kept it from going on."""
+    try:
+        serve(fedcli, opening)
+    except FedcliError as error:
+        return error
+    except ConnectionError:
+        raise
+    except Exception as error:  # whatever Ray raises
+        _log.exception("the process that drives Ray failed")
+        text = f"Ray failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return WorkerError(text, "the traceback is in run.log")
+    return None
+
+
+def serve(fedcli: Channel, opening: Open) -> None:
     """Answers fedcli's messages.
 
     Raises:
         FedcliError: It cannot go on.
-        EOFError: fedcli is gone.
     """
     with connected(opening.config, opening.folder, opening.cores):
         _ignore_signals()  # Ray has taken them
         from fedcli.runtime.cluster.workers import Workers
 
+        fedcli.send(Opened())
         workers: Workers | None = None
-        while True:
-            message = connection.recv()
+        while not isinstance(message := fedcli.receive(), Close):
             match message:
                 case Load():
-                    workers = Workers(opening.config, message.setup, opening.versions, connection.send)
+                    workers = Workers(opening.config, message.setup, opening.versions, fedcli.send)
                     workers.start()
                     ready = workers.ready
-                    connection.send(Ready(len(ready), len({slot.host for slot in ready})))
+                    fedcli.send(Ready(len(ready), len({slot.node for slot in ready})))
                 case Round():
                     assert workers is not None
-                    _run(message, workers, opening, connection)
-                case Close():
-                    return
+                    _run(message, workers, opening, fedcli)
 
 
-def _run(round: Round, workers: Workers, opening: Open, connection: Connection) -> None:
+def _run(round: Round, workers: Workers, opening: Open, fedcli: Channel) -> None:
     from fedcli.runtime.cluster.dispatch import Dispatch
 
     def group(index: int) -> bytes:
-        connection.send(Wanted(index))
-        answer: Group = connection.recv()
+        fedcli.send(Wanted(index))
+        answer: Group = fedcli.receive()
         return answer.work
 
-    def tell(message: Summed | Lost) -> None:
-        connection.send(message)
-
     workers.grow()
-    Dispatch(round, workers, opening.config, group, tell).run()
-    connection.send(Done())
+    Dispatch(round, workers, opening.config, group, fedcli.send).run()
+    fedcli.send(Done())
+
+
+def _receive(connection: Connection, messages: Queue[Any], folder: Path) -> None:
+    """Takes messages as they come, so that fedcli never waits to be heard, and ends this process after fedcli.
+
+    Whatever the main thread waits for then may never come.
+    """
+    with suppress(EOFError, OSError):
+        while not isinstance(message := connection.recv(), Close):
+            messages.put(message)
+        messages.put(message)
+        time.sleep(_LEAVE_SECONDS)
+    _end_all(folder)
+    os._exit(1)
 
 
 def _ignore_signals() -> None:
@@ -113,13 +147,6 @@ def _ignore_signals() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, ignore)
-
-
-def _end_with_fedcli(life: int, folder: Path) -> None:
-    """Waits until fedcli is gone, and ends everything at once: whatever the main thread waits for may never come."""
-    os.read(life, 1)
-    _end_all(folder)
-    os._exit(1)
 
 
 def _end_all(folder: Path) -> None:
@@ -146,6 +173,5 @@ def _children() -> list[int]:
 
 
 if __name__ == "__main__":
-    for descriptor in sys.argv[1:]:
-        os.set_inheritable(int(descriptor), False)
-    main(Connection(int(sys.argv[1])), int(sys.argv[2]))
+    os.set_inheritable(int(sys.argv[1]), False)
+    main(Connection(int(sys.argv[1])))

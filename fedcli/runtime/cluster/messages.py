@@ -57,7 +57,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Open:
-    """Connect to a cluster, or start one.
+    """Connect to a cluster, or start one. Answered by `Opened`.
 
     Attributes:
         config: How.
@@ -117,6 +117,11 @@ class Close:
 
 
 # From the driver process to fedcli.
+
+
+@dataclass(frozen=True)
+class Opened:
+    """There is a cluster, and this is connected to it."""
 
 
 @dataclass(frozen=True)

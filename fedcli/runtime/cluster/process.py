@@ -34,18 +34,16 @@ class DriverProcess:
         parent = tempfile.gettempdir()
         self._outer = tempfile.mkdtemp(prefix="fedcli-ray-", dir=parent if len(parent) <= _LONGEST_FOLDER else "/tmp")
         ours, theirs = socket.socketpair()
-        lives, self._life = os.pipe()
         with theirs, log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "fedcli.runtime.cluster.driver", str(theirs.fileno()), str(lives)],
+                [sys.executable, "-m", "fedcli.runtime.cluster.driver", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(theirs.fileno(), lives),
+                pass_fds=(theirs.fileno(),),
                 # Ctrl-C in a terminal is for fedcli alone.
                 start_new_session=True,
             )
-        os.close(lives)
         self._connection = Connection(ours.detach())
 
     @property
@@ -75,8 +73,8 @@ class DriverProcess:
         try:
             if not self._connection.poll(seconds):
                 raise WorkerError(
-                    f"the process that drives Ray has said nothing for {seconds:.0f} seconds",
-                    "see run.log; is the head of the cluster well?",
+                    f"no answer from Ray within {seconds:.0f} seconds",
+                    "see what Ray says in run.log; is the head of the cluster well?",
                 )
             message = self._connection.recv()
         except (EOFError, OSError):
@@ -85,10 +83,15 @@ class DriverProcess:
             raise message.error
         return message
 
-    def close(self) -> None:
-        """Ends the process, and with it a local Ray."""
-        with suppress(OSError):
-            self._connection.send(Close())
+    def close(self, busy: bool) -> None:
+        """Ends the process, and with it a local Ray.
+
+        Args:
+            busy: Whether it is at work on something, which is then given up.
+        """
+        if not busy:
+            with suppress(OSError):
+                self._connection.send(Close())
         self._connection.close()
         try:
             self._process.wait(_CLOSE_SECONDS)
@@ -99,7 +102,6 @@ class DriverProcess:
             # What Ray has started is in its group. Nothing is left there unless it did not come to end it.
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            os.close(self._life)
             shutil.rmtree(self._outer, ignore_errors=True)
 
     def _gone(self) -> WorkerError:

@@ -23,6 +23,7 @@ from fedcli.runtime.cluster.messages import (
     Load,
     Lost,
     Open,
+    Opened,
     Ready,
     Round,
     Setup,
@@ -60,6 +61,7 @@ class RayRuntime(Runtime):
         self.losses = 0
         self._driver = DriverProcess(log_path)
         self._driver.send(Open(config, self._driver.folder, available_cores(), versions()))
+        self._busy = True
 
     def load(self, compiled: CompiledRound, dataset: FederatedDataset | None = None) -> None:
         """Starts the workers; see the base class.
@@ -81,12 +83,15 @@ class RayRuntime(Runtime):
             compiled=pickle.dumps(theirs),
             dataset=None if dataset is None or self._ships else packed(dataset),
         )
+        opened = self._said(self._config.start_timeout)
+        assert isinstance(opened, Opened)
         self._driver.send(Load(pickle.dumps(setup)))
         self._compiled = compiled
         self._server = ServerSession(compiled)
-        message = self._said(2 * self._config.start_timeout)
-        assert isinstance(message, Ready)
-        _log.info("%d Ray workers on %d nodes", message.workers, message.nodes)
+        ready = self._said(self._config.start_timeout + _GRACE_SECONDS)
+        assert isinstance(ready, Ready)
+        self._busy = False
+        _log.info("%d Ray workers on %d nodes", ready.workers, ready.nodes)
 
     def initial_state(self, seed: tuple[int, int]) -> State:
         """Computes the server's state before the first round."""
@@ -107,13 +112,14 @@ class RayRuntime(Runtime):
 
     def close(self) -> None:
         """Leaves the cluster; a Ray that was started for the run is ended."""
-        self._driver.close()
+        self._driver.close(self._busy)
 
     def _trained(self, broadcast: Arrays, clients: Sequence[ClientWork], seed: tuple[int, int]) -> Iterator[Arrays]:
         """Has clients trained and yields the tops of the tree of their sums, in order."""
         if not clients:
             return
         self._round += 1
+        self._busy = True
         size = self._config.group_size
         self._driver.send(Round(self._round, list(broadcast), -(-len(clients) // size), seed))
         while not isinstance(message := self._said(self._longest_silence), Done):
@@ -124,6 +130,8 @@ class RayRuntime(Runtime):
                 case Summed():
                     yield message.total
 
+        self._busy = False
+
     def _client(self, work: ClientWork) -> Client:
         examples = work.read(work.client) if self._ships else None
         return Client(work.client, work.order, work.batch_size, work.seed, examples)
@@ -131,7 +139,7 @@ class RayRuntime(Runtime):
     def _said(self, seconds: float) -> object:
         """Returns the next answer of the driver process, and tells the user what is not one."""
         while True:
-            message = self._driver.receive(seconds + _GRACE_SECONDS)
+            message = self._driver.receive(seconds)
             match message:
                 case Lost():
                     self.losses += 1
@@ -144,4 +152,4 @@ class RayRuntime(Runtime):
     @property
     def _longest_silence(self) -> float:
         # A call is told of when it is over; before it, a worker may have to be started.
-        return self._config.call_timeout + 2 * self._config.start_timeout
+        return self._config.call_timeout + 2 * self._config.start_timeout + _GRACE_SECONDS

@@ -39,12 +39,14 @@ class Slot:
     Attributes:
         actor: Ray's handle.
         host: Its node's name, once it has introduced itself.
+        node: Ray's id of the node, likewise.
         ready: Whether it has loaded what it needs.
         secured: Whether Ray on its node asks for a token, and whether it encrypts.
     """
 
     actor: Any
     host: str = "a node"
+    node: str = ""
     ready: bool = False
     secured: Secured = _UNSECURED
 
@@ -222,7 +224,7 @@ class Workers:
     def _greet(self, call: Call, introduction: Mapping[str, Any]) -> Ended | None:
         """Checks a worker that has introduced itself, and lets it load what it needs."""
         slot = call.slot
-        slot.host = introduction["host"]
+        slot.host, slot.node = introduction["host"], introduction["node"]
         slot.secured = Secured(introduction["token"], introduction["tls"])
         theirs: Versions = introduction["versions"]
         differing = [name for name, version in self._versions.items() if theirs[name] != version]
