@@ -12,7 +12,7 @@ from fedcli.datasets.base import Examples
 from fedcli.runtime.base import ClientWork
 from fedcli.runtime.cluster.data import unpacked
 from fedcli.runtime.cluster.messages import Arrays, Client, Setup
-from fedcli.runtime.tensorflow_settings import set_up_tensorflow
+from fedcli.runtime.tensorflow_settings import import_tensorflow, set_up_tensorflow
 
 if TYPE_CHECKING:
     from fedcli.runtime.engine.compiled import CompiledRound
@@ -34,6 +34,7 @@ class Worker:
         self._dataset = None if loaded.dataset is None else unpacked(loaded.dataset)
         os.environ.update(loaded.environment)
         set_up_tensorflow()
+        import_tensorflow()
         from fedcli.runtime.engine.sessions import ClientSession, ServerSession
 
         compiled: CompiledRound = pickle.loads(loaded.compiled)  # noqa: S301
@@ -51,7 +52,7 @@ class Worker:
             group: A pickled list of `Client`.
         """
         if number != self._round:
-            self._received, self._round = broadcast, number
+            self._received, self._round = self._clients.receive(broadcast), number
         clients: list[Client] = pickle.loads(group)  # noqa: S301
         return self.merged(seed, (self._clients.summed(self._work(client), self._received) for client in clients))
 
