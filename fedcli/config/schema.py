@@ -16,6 +16,8 @@ from fedcli.optimizers.base import OptimizerConfig
 from fedcli.partitions.base import PartitionConfig
 from fedcli.partitions.natural import Natural
 from fedcli.runtime.base import RuntimeConfig
+from fedcli.schedules.base import ScheduleConfig
+from fedcli.schedules.constant import Constant
 
 if TYPE_CHECKING:
     from fedcli.models.pretrained import Pretrained
@@ -67,6 +69,8 @@ class TrainConfig:
         algorithm: How a round is made of its parts.
         client_optimizer: Takes the local steps.
         server_optimizer: Takes the step along the aggregated update.
+        client_schedule: Share of the client optimizer's learning rate by round.
+        server_schedule: Share of the server optimizer's learning rate by round.
         aggregator: Client to server.
         distributor: Server to client.
         runtime: Executes the rounds.
@@ -87,6 +91,8 @@ class TrainConfig:
     distributor: DistributorConfig
     runtime: RuntimeConfig
     partition: PartitionConfig = field(default_factory=Natural)
+    client_schedule: ScheduleConfig = field(default_factory=Constant)
+    server_schedule: ScheduleConfig = field(default_factory=Constant)
     logger: LoggerConfig = field(default_factory=TensorBoard)
     rounds: int = 50
     clients_per_round: int = 10

@@ -77,6 +77,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
+    def client_states(self) -> Path:
+        """The folder of what clients keep between rounds, for algorithms whose clients do."""
+        return self.path / "client_states"
+
+    @property
     def model_keras(self) -> Path:
         """The final global model, a Keras file."""
         return self.path / "model.keras"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 
 from fedcli.config.schema import TrainConfig
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.checkpoints import CheckpointStore
+from fedcli.runs.client_states import ClientState, ClientStates
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row
 from fedcli.runtime.base import State
@@ -31,20 +32,29 @@ class Progress:
         state: The server's state.
         broadcasted_bits: Bits sent to clients so far.
         aggregated_bits: Bits sent by clients so far.
+        kept: Where clients keep something: the last round of each client that has taken part.
     """
 
     round: int
     state: State
     broadcasted_bits: int = 0
     aggregated_bits: int = 0
+    kept: Mapping[str, int] = field(default_factory=dict)
 
-    def after(self, state: State, bits: Communication) -> Progress:
-        """Returns where the run is after one more round, which cost so many bits."""
+    def after(self, state: State, bits: Communication, keeping: Sequence[str] = ()) -> Progress:
+        """Returns where the run is after one more round.
+
+        Args:
+            state: The server's state.
+            bits: What the round cost.
+            keeping: Its clients, where clients keep something.
+        """
         return Progress(
             self.round + 1,
             state,
             self.broadcasted_bits + bits.broadcasted_bits,
             self.aggregated_bits + bits.aggregated_bits,
+            {**self.kept, **dict.fromkeys(keeping, self.round + 1)},
         )
 
     def bits_row(self, bits: Communication) -> Row:
@@ -78,6 +88,7 @@ def load_progress(run: RunDirectory, keep: int, compiled: CompiledRound) -> Prog
         [tensor for _, tensor in checkpoint.tensors],
         checkpoint.meta["broadcasted_bits"],
         checkpoint.meta["aggregated_bits"],
+        checkpoint.meta.get("kept", {}),
     )
 
 
@@ -89,7 +100,7 @@ class Recorder:
         config: The config.
         compiled: The computation, whose state is saved.
         extra: Names of measurements beside the common columns.
-        resumed_after: The round after which the run goes on; None for a new run.
+        resumed: Where the run goes on; None for a new run.
     """
 
     def __init__(
@@ -98,11 +109,20 @@ class Recorder:
         config: TrainConfig,
         compiled: CompiledRound,
         extra: Sequence[str],
-        resumed_after: int | None,
+        resumed: Progress | None,
     ) -> None:
         self._names = [leaf.path for leaf in compiled.state]
         self._checkpoints = CheckpointStore(run.checkpoints, config.checkpoint.keep)
-        self._measurements = Measurements(run, config, extra, resumed_after)
+        kept = [(leaf.path, leaf.dtype, tuple(size or 0 for size in leaf.shape)) for leaf in compiled.kept]
+        self._client_states = ClientStates(run.client_states, kept) if kept else None
+        if self._client_states is not None:
+            self._client_states.restore(*(({}, 0) if resumed is None else (resumed.kept, resumed.round)))
+        self._measurements = Measurements(run, config, extra, None if resumed is None else resumed.round)
+
+    def kept(self, progress: Progress, client: str) -> ClientState | None:
+        """Returns what a client keeps that takes part in the next round; None where clients keep nothing."""
+        states = self._client_states
+        return None if states is None else states.of(client, progress.kept.get(client), progress.round + 1)
 
     def row(self, row: Row) -> None:
         """Writes the metrics of a round."""
@@ -114,15 +134,20 @@ class Recorder:
         _log.info("%s after round %d: %s", name, round, text)
 
     def checkpoint(self, progress: Progress) -> None:
-        """Saves the server's state."""
+        """Saves the server's state, and where clients keep something, which of it belongs to that state."""
+        meta: dict[str, Any] = {
+            "broadcasted_bits": progress.broadcasted_bits,
+            "aggregated_bits": progress.aggregated_bits,
+        }
+        if self._client_states is not None:
+            meta["kept"] = dict(progress.kept)
         self._checkpoints.save(
             progress.round,
             list(zip(self._names, (np.asarray(tensor) for tensor in progress.state), strict=True)),
-            {
-                "broadcasted_bits": progress.broadcasted_bits,
-                "aggregated_bits": progress.aggregated_bits,
-            },
+            meta,
         )
+        if self._client_states is not None:
+            self._client_states.saved(self._checkpoints.rounds())
 
     def __enter__(self) -> Self:
         return self

@@ -26,10 +26,19 @@ from fedcli.runtime.engine.round_cache import RoundCache, round_key
 from fedcli.runtime.local import available_cores
 from fedcli.training.changes import ChangeAccount
 from fedcli.training.evaluation import Evaluator
+from fedcli.training.learning_rates import LearningRates
 from fedcli.training.recorder import Progress, Recorder, load_progress
 from fedcli.training.sampling import sample_clients, seed_words
 from fedcli.training.text_probes import random_characters, sample_text
-from fedcli.training.weights import Weights, initial_weights, save_keras, weights_of, with_seed, with_weights
+from fedcli.training.weights import (
+    Weights,
+    initial_weights,
+    save_keras,
+    weights_of,
+    with_num_clients,
+    with_seed,
+    with_weights,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +64,7 @@ class Experiment:
         runtime: Executes the round.
         evaluator: Evaluates the model.
         test: What it is evaluated on.
+        rates: The learning rates that follow a schedule.
         changes: Counts the bits of the model where clients keep it; None where each client is new.
     """
 
@@ -64,6 +74,7 @@ class Experiment:
     runtime: Runtime
     evaluator: Evaluator
     test: Examples
+    rates: LearningRates
     changes: ChangeAccount | None
 
     @classmethod
@@ -79,7 +90,8 @@ class Experiment:
         try:
             test = _test_source(config, dataset).test(config.eval.max_examples)
             changes = ChangeAccount(_model_bits(compiled)) if config.distributor.clients_keep_state else None
-            yield cls(config, dataset, compiled, runtime, evaluator, test, changes)
+            rates = LearningRates(config, compiled)
+            yield cls(config, dataset, compiled, runtime, evaluator, test, rates, changes)
         finally:
             evaluator.close()
 
@@ -92,6 +104,7 @@ class Experiment:
         else:
             weights = initial_weights(config.model, self.dataset.spec, config.seed)
         state = with_seed(state, self.compiled, config.seed)
+        state = with_num_clients(state, self.compiled, len(self.dataset.client_ids))
         return Progress(0, with_weights(state, self.compiled, weights))
 
     def restore(self, run: RunDirectory) -> Progress | None:
@@ -110,8 +123,9 @@ class Experiment:
         measured = [name for leaf in self.compiled.metrics if (name := _measurement(leaf.path))]
         if self._is_text:
             measured += _TEXT_COLUMNS
+        measured += self.rates.columns
         check_objective(self.config.objective, measured)
-        return Recorder(run, self.config, self.compiled, measured, None if progress is None else progress.round)
+        return Recorder(run, self.config, self.compiled, measured, progress)
 
     def evaluate(self, state: State) -> Row:
         """Evaluates the model in a server's state on the test split."""

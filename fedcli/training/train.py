@@ -17,7 +17,7 @@ from fedcli.errors import ConfigError, DivergedError, Interrupted
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.result import summarise, write_result
-from fedcli.runtime.base import ClientWork
+from fedcli.runtime.base import ClientWork, Kept
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.observer import Observer
 from fedcli.training.sampling import example_order, generator, seed_words
@@ -75,17 +75,21 @@ def train(
             clients = experiment.sampled(round)
             started = time.perf_counter()
             result = experiment.runtime.run_round(
-                progress.state,
-                [_client_work(config, experiment.dataset, round, client) for client in clients],
+                experiment.rates.put_into(progress.state, round),
+                [
+                    _client_work(config, experiment.dataset, round, client, recorder.kept(progress, client))
+                    for client in clients
+                ],
                 seed_words(config.seed, "server", round),
             )
             seconds = time.perf_counter() - started
             measured = experiment.measured(result.metrics)
             bits = experiment.bits(clients, measured)
-            progress = progress.after(result.state, bits)
+            progress = progress.after(result.state, bits, clients if experiment.compiled.kept else ())
             row = {
                 "round": round,
                 **measured,
+                **experiment.rates.row(round),
                 **(experiment.evaluate(progress.state) if _is_evaluated(config, round) else {}),
                 **progress.bits_row(bits),
                 "seconds": seconds,
@@ -129,7 +133,9 @@ def _loading(config: TrainConfig) -> Iterator[Any]:
                 future.result().close()
 
 
-def _client_work(config: TrainConfig, dataset: FederatedDataset, round: int, client: str) -> ClientWork:
+def _client_work(
+    config: TrainConfig, dataset: FederatedDataset, round: int, client: str, kept: Kept | None
+) -> ClientWork:
     settings = config.dataset
     return ClientWork(
         load=lambda: dataset.client(client),
@@ -143,6 +149,7 @@ def _client_work(config: TrainConfig, dataset: FederatedDataset, round: int, cli
         ),
         batch_size=settings.batch_size,
         seed=seed_words(config.seed, "client", round, client),
+        kept=kept,
     )
 
 
