@@ -41,6 +41,22 @@ class EvalConfig:
 
 
 @dataclass(frozen=True)
+class ClientEvalConfig:
+    """How the global model is evaluated for each client by itself.
+
+    Attributes:
+        every: Rounds from one such evaluation to the next, and after the last round; None for never.
+        max_clients: At most so many of the clients with test examples, a fixed choice; None for all.
+        personalize_epochs: Passes over a client's own training examples by the client optimizer, before it is evaluated
+            a second time; 0 for none.
+    """
+
+    every: int | None = None
+    max_clients: int | None = None
+    personalize_epochs: int = 0
+
+
+@dataclass(frozen=True)
 class CheckpointConfig:
     """How the server's state is saved.
 
@@ -76,6 +92,7 @@ class TrainConfig:
         runtime: Executes the rounds.
         logger: Where measurements go beside the run's own files.
         eval: How the model is evaluated.
+        client_eval: How it is evaluated for each client by itself.
         checkpoint: How the state is saved.
     """
 
@@ -100,6 +117,7 @@ class TrainConfig:
     objective: str = "eval/accuracy"
     output_dir: str = "outputs"
     eval: EvalConfig = field(default_factory=EvalConfig)
+    client_eval: ClientEvalConfig = field(default_factory=ClientEvalConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 
     def load_dataset(self) -> FederatedDataset:

@@ -72,6 +72,11 @@ class RunDirectory:
         return self.path / "wandb"
 
     @property
+    def clients_csv(self) -> Path:
+        """The last evaluation of each client by itself, one row a client."""
+        return self.path / "clients.csv"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of the server states."""
         return self.path / "checkpoints"

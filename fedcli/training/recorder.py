@@ -11,6 +11,7 @@ import numpy as np
 
 from fedcli.config.schema import TrainConfig
 from fedcli.errors import RunDirectoryError
+from fedcli.runs.atomic import write_text
 from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.client_states import ClientState, ClientStates
 from fedcli.runs.directory import RunDirectory
@@ -18,6 +19,7 @@ from fedcli.runs.metrics import Row
 from fedcli.runtime.base import State
 from fedcli.runtime.engine.communication import Communication
 from fedcli.runtime.engine.compiled import CompiledRound
+from fedcli.training.client_evaluation import ClientResults
 from fedcli.training.measurements import Measurements
 
 _log = logging.getLogger(__name__)
@@ -112,6 +114,7 @@ class Recorder:
         resumed: Progress | None,
     ) -> None:
         self._names = [leaf.path for leaf in compiled.state]
+        self._clients_csv = run.clients_csv
         self._checkpoints = CheckpointStore(run.checkpoints, config.checkpoint.keep)
         kept = [(leaf.path, leaf.dtype, tuple(size or 0 for size in leaf.shape)) for leaf in compiled.kept]
         self._client_states = ClientStates(run.client_states, kept) if kept else None
@@ -127,6 +130,10 @@ class Recorder:
     def row(self, row: Row) -> None:
         """Writes the metrics of a round."""
         self._measurements.row(row)
+
+    def clients(self, results: ClientResults) -> None:
+        """Writes the evaluation of each client by itself, in place of the one before."""
+        write_text(self._clients_csv, results.as_csv())
 
     def text(self, round: int, name: str, text: str) -> None:
         """Shows a text in TensorBoard, the logger and the log."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedcli.aggregators.mean import Mean
+from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
 from fedcli.datasets.origin import resolve_cache_dir
+from fedcli.distributors.broadcast import Broadcast
 from fedcli.errors import RunDirectoryError
+from fedcli.optimizers.sgd import SGD
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runtime.base import Runtime, State
@@ -25,8 +30,10 @@ from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.engine.round_cache import RoundCache, round_key
 from fedcli.runtime.local import available_cores
 from fedcli.training.changes import ChangeAccount
+from fedcli.training.client_evaluation import ClientEvaluator, ClientResults
 from fedcli.training.evaluation import Evaluator
 from fedcli.training.learning_rates import LearningRates
+from fedcli.training.personalization import Personalizer
 from fedcli.training.recorder import Progress, Recorder, load_progress
 from fedcli.training.sampling import sample_clients, seed_words
 from fedcli.training.text_probes import random_characters, sample_text
@@ -64,6 +71,7 @@ class Experiment:
         runtime: Executes the round.
         evaluator: Evaluates the model.
         test: What it is evaluated on.
+        client_evaluator: Evaluates it for each client by itself; None for never.
         rates: The learning rates that follow a schedule.
         changes: Counts the bits of the model where clients keep it; None where each client is new.
     """
@@ -74,6 +82,7 @@ class Experiment:
     runtime: Runtime
     evaluator: Evaluator
     test: Examples
+    client_evaluator: ClientEvaluator | None
     rates: LearningRates
     changes: ChangeAccount | None
 
@@ -86,14 +95,14 @@ class Experiment:
         compiled = _compiled(config, dataset.spec)
         runtime.load(compiled)
         threads = getattr(config.runtime, "threads", None) or available_cores()
-        evaluator = Evaluator(config.model, dataset.spec, config.eval.batch_size, threads)
-        try:
+        with ExitStack() as stack:
+            evaluator = Evaluator(config.model, dataset.spec, config.eval.batch_size, threads)
+            stack.callback(evaluator.close)
             test = _test_source(config, dataset).test(config.eval.max_examples)
+            client_evaluator = stack.enter_context(_client_evaluator(config, dataset, evaluator))
             changes = ChangeAccount(_model_bits(compiled)) if config.distributor.clients_keep_state else None
             rates = LearningRates(config, compiled)
-            yield cls(config, dataset, compiled, runtime, evaluator, test, rates, changes)
-        finally:
-            evaluator.close()
+            yield cls(config, dataset, compiled, runtime, evaluator, test, client_evaluator, rates, changes)
 
     def initial_progress(self) -> Progress:
         """Makes the state before the first round: the model is pretrained, or initialised from the run's seed."""
@@ -124,6 +133,8 @@ class Experiment:
         if self._is_text:
             measured += _TEXT_COLUMNS
         measured += self.rates.columns
+        if self.client_evaluator is not None:
+            measured += self.client_evaluator.columns
         check_objective(self.config.objective, measured)
         return Recorder(run, self.config, self.compiled, measured, progress)
 
@@ -136,6 +147,13 @@ class Experiment:
             chance = self.evaluator(weights, random_characters(self.dataset.spec))
             row |= zip(_TEXT_COLUMNS, (1 / self.dataset.spec.num_classes, chance.accuracy), strict=True)
         return row
+
+    def evaluate_clients(self, state: State, round: int) -> ClientResults | None:
+        """Evaluates the model of a round for each client by itself, where it is this round's turn."""
+        every = self.config.client_eval.every
+        if self.client_evaluator is None or every is None or (round % every and round != self.config.rounds):
+            return None
+        return self.client_evaluator(weights_of(state, self.compiled), round)
 
     def sample(self, state: State) -> str | None:
         """Lets a text model write something; None for others."""
@@ -200,6 +218,31 @@ def _test_source(config: TrainConfig, dataset: FederatedDataset) -> FederatedDat
     return config.dataset.replace(clients=None).load()
 
 
+@contextmanager
+def _client_evaluator(
+    config: TrainConfig, dataset: FederatedDataset, evaluator: Evaluator
+) -> Iterator[ClientEvaluator | None]:
+    if config.client_eval.every is None:
+        yield None
+        return
+    personalizer = None
+    if config.client_eval.personalize_epochs:
+        # With one client, its mean is that client's model.
+        alone = dataclasses.replace(
+            config,
+            algorithm=FedAvg(weighted=False),
+            server_optimizer=SGD(learning_rate=1.0),
+            aggregator=Mean(),
+            distributor=Broadcast(),
+        )
+        personalizer = Personalizer(config, dataset, _compiled(alone, dataset.spec))
+    result = ClientEvaluator(config, dataset, evaluator, personalizer)
+    try:
+        yield result
+    finally:
+        result.close()
+
+
 def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
     """Compiles the config's round, or takes it from an earlier job of this process or from the cache on disk."""
     parts = (config.client_optimizer, config.server_optimizer, config.aggregator, config.distributor)
@@ -213,8 +256,10 @@ def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
         compiled = _compile(config, spec)
         if config.runtime.caches_rounds:
             cache.store(key, compiled)
-    # One is enough for a sweep over seeds or data; more would hold their graphs for the process's life.
-    _COMPILED.clear()
+    # A run's own and that of its personalization are enough for a sweep over seeds or data; more would hold their
+    # graphs for the process's life.
+    for old in list(_COMPILED)[:-1]:
+        del _COMPILED[old]
     _COMPILED[key] = compiled
     return compiled
 

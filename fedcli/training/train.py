@@ -86,15 +86,19 @@ def train(
             measured = experiment.measured(result.metrics)
             bits = experiment.bits(clients, measured)
             progress = progress.after(result.state, bits, clients if experiment.compiled.kept else ())
+            by_client = experiment.evaluate_clients(progress.state, round)
             row = {
                 "round": round,
                 **measured,
                 **experiment.rates.row(round),
                 **(experiment.evaluate(progress.state) if _is_evaluated(config, round) else {}),
+                **(by_client.row() if by_client else {}),
                 **progress.bits_row(bits),
                 "seconds": seconds,
             }
             recorder.row(row)
+            if by_client:
+                recorder.clients(by_client)
             if _is_evaluated(config, round):
                 _show_sample(experiment, recorder, progress)
             observer.row(row)
