@@ -137,10 +137,11 @@ class LocalRuntime(Runtime):
 
     def _train(self, clients: Sequence[ClientWork], broadcast: Arrays) -> Iterator[Arrays]:
         """Trains clients, a few ahead of the one whose sum is taken, and yields their sums in order."""
+        received = self._pool.submit(self._receive, broadcast).result() if clients else ()
         ahead: deque[Future[Arrays]] = deque()
         try:
             for client in clients:
-                ahead.append(self._pool.submit(self._train_one, client, broadcast))
+                ahead.append(self._pool.submit(self._train_one, client, received))
                 if len(ahead) > self._threads:
                     yield ahead.popleft().result()
             while ahead:
@@ -149,10 +150,16 @@ class LocalRuntime(Runtime):
             for future in ahead:
                 future.cancel()
 
-    def _train_one(self, client: ClientWork, broadcast: Arrays) -> Arrays:
+    def _receive(self, broadcast: Arrays) -> Arrays:
+        return self._client_session().receive(broadcast)
+
+    def _train_one(self, client: ClientWork, received: Arrays) -> Arrays:
+        return self._client_session().summed(client, received)
+
+    def _client_session(self) -> ClientSession:
         session: ClientSession | Any = getattr(self._of_thread, "session", None)
         if session is None:
             from fedcli.runtime.engine.sessions import ClientSession
 
             session = self._of_thread.session = ClientSession(self._compiled)
-        return session.summed(client, broadcast)
+        return session

@@ -94,7 +94,8 @@ def test_the_bits_are_those_of_what_a_client_sends(case):
     server = ServerSession(program(case))
     state = server.call("initialize", (), (0, 0))
     broadcast = server.call("prepare", state, (0, 1))
-    sent = ClientSession(program(case)).update(work(0, 1), broadcast)
+    client = ClientSession(program(case))
+    sent = client.update(work(0, 1), client.receive(broadcast))
     with LocalRuntime(1, 1) as runtime:
         runtime.load(program(case))
         result = runtime.run_round(state, [work(0, 1)], (0, 1))

@@ -1,5 +1,7 @@
 """What every distributor keeps: one seed is one result, on every runtime, and bits are what is really sent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,26 @@ def test_threads_change_nothing(compiled, play, distributor):
     for one, two in zip(*(state for state, _ in runs), strict=True):
         np.testing.assert_array_equal(one, two)
     assert runs[0][1] == runs[1][1]
+
+
+@pytest.mark.parametrize("distributor", CODED, ids=IDS)
+def test_what_all_clients_decode_alike_is_decoded_once(compiled, distributor):
+    from fedcli.runtime.engine.compile import part
+    from fedcli.runtime.engine.sessions import ClientSession, ServerSession
+
+    program = compiled(distributor)
+    assert "receive" in program.parts
+    whole = {name: one for name, one in program.parts.items() if name != "receive"}
+    whole["work"] = part(program.source.form.work)
+    server = ServerSession(program)
+    broadcast = server.call("prepare", first_state(server, program), (0, 1))
+    split, unsplit = ClientSession(program), ClientSession(replace(program, parts=whole))
+    received = split.receive(broadcast)
+    assert unsplit.receive(broadcast) is broadcast
+    for client in range(2):
+        one, other = split.update(work(client, 1), received), unsplit.update(work(client, 1), broadcast)
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("distributor", CODED, ids=IDS)
@@ -77,7 +99,7 @@ def test_bits_are_those_of_what_is_really_sent(compiled, distributor):
     state = first_state(server, program)
     for round in (1, 2):
         broadcast = server.call("prepare", state, (round,))
-        sent = client.update(work(0, round), broadcast)
+        sent = client.update(work(0, round), client.receive(broadcast))
         assert sum(x.nbytes * 8 for x in sent) == program.communication.aggregated_bits
         total = server.call("accumulate", [*server.call("zero", (), (round,)), *sent], (round,))
         result = server.call("update", [*state, *server.call("report", total, (round,))], (round,))

@@ -64,7 +64,7 @@ def test_stateful_clients_have_exactly_the_model_that_the_server_takes_them_to_h
     for round in range(1, 5):
         model = [state[i] for i in program.model_weights()[0]]
         broadcast = server.call("prepare", state, (round,))
-        *received, _ = client.update(work(0, round), broadcast)
+        *received, _ = client.update(work(0, round), client.receive(broadcast))
         total = server.call("accumulate", [*server.call("zero", (), (0,)), *received, np.float32(1)], (0,))
         state = server.call("update", [*state, *server.call("report", total, (0,))], (0,))[: len(state)]
         for index, one in zip(known, received, strict=True):

@@ -13,6 +13,7 @@ from tensorflow_federated.python.tensorflow_libs import serialization_utils
 from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
 from fedcli.runtime.engine.communication import CHANGE_OF_KEPT
 from fedcli.runtime.engine.compiled import CompiledRound, Leaf, Part, Source
+from fedcli.runtime.engine.received import split_work
 from fedcli.runtime.engine.traffic import communication
 
 _FORM_PARTS = ("prepare", "work", "zero", "accumulate", "merge", "report", "update")
@@ -39,9 +40,9 @@ def compile_round(process: tff.learning.templates.LearningProcess) -> CompiledRo
         tff.backends.mapreduce.get_state_initialization_computation(process.initialize).to_building_block(),
         tf.compat.v1.ConfigProto(),
     )
-    parts = {name: _part(getattr(form, name).to_compiled_building_block().proto) for name in _FORM_PARTS}
+    parts = {name: part(getattr(form, name)) for name in _FORM_PARTS}
     return CompiledRound(
-        parts={"initialize": _part(initialize.proto), **parts},
+        parts={"initialize": _part(initialize.proto), **parts, **split_work(parts["work"], 1 + len(kept))},
         state=tuple(leaves(state_type)),
         metrics=tuple(leaves(metrics_type)),
         batch=(x, y),
@@ -66,6 +67,11 @@ def leaves(tff_type: tff.Type, path: str = "") -> list[Leaf]:
         for i, (name, element) in enumerate(elements)
         for leaf in leaves(element, f"{prefix}{i if name is None else name}")
     ]
+
+
+def part(computation: tff.Computation) -> Part:
+    """Takes a TensorFlow computation out of TFF."""
+    return _part(computation.to_compiled_building_block().proto)
 
 
 def _part(proto: Any) -> Part:

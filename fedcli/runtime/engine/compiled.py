@@ -3,6 +3,7 @@
 TFF's MapReduce form splits a round into `prepare` (server), `work` (each client), `zero`, `accumulate`,
 `merge` and `report` (summing the clients' updates) and `update` (server); see
 https://www.tensorflow.org/federated/api_docs/python/tff/backends/mapreduce/MapReduceForm.
+What all clients compute alike from what they receive is split off `work` as `receive`.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class CompiledRound:
     """A `tff.learning` process, compiled.
 
     Attributes:
-        parts: `initialize` and the parts of the MapReduce form, by name.
+        parts: `initialize` and the parts of the MapReduce form, by name. With `receive`, where a round has it, `work`
+            takes what that gives in place of the broadcast.
         state: The server's state, tensor by tensor.
         metrics: The metrics that a round reports, tensor by tensor.
         batch: A batch of a client's examples, (x, y).

@@ -5,14 +5,12 @@ would depend on which thread took it and on how often the session was used befor
 stateless form (Philox, Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3"), its key fed. One inside
 a training loop (dropout) also counts the iterations of the loop, so that it draws anew in each step.
 
-The graphs have no functions when they come here (TFF inlines them), and loops are in their lowered form: a frame
-of Enter, Merge, Switch, NextIteration and Exit nodes around one LoopCond; see
-http://download.tensorflow.org/paper/white_paper_tf_control_flow_implementation_2017_11_1.pdf.
+The graphs have no functions when they come here (TFF inlines them), and loops are in their lowered form; see
+`fedcli.runtime.engine.frames`.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -21,6 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from fedcli.errors import ConfigError
+from fedcli.runtime.engine.frames import Frames
 
 GraphDef: TypeAlias = tf.compat.v1.GraphDef
 NodeDef: TypeAlias = tf.compat.v1.NodeDef
@@ -91,7 +90,7 @@ def seeded(graph: GraphDef) -> GraphDef:
     result = GraphDef()
     result.CopyFrom(graph)
     builder = _Builder(result)
-    frames = _Frames(graph)
+    frames = Frames(graph)
     nodes = {node.name: node for node in result.node}
     builder.add("Placeholder", KEYS, dtype=tf.uint64, shape=tf.TensorShape([len(names)]))
     builder.constant("alg", np.int32(_PHILOX))
@@ -124,45 +123,6 @@ def _make_stateless(node: NodeDef, key: str, counter: str, alg: str) -> None:
             del node.attr[attr]
     node.attr["dtype"].type = dtype
     node.attr["Tshape"].type = shape_type
-
-
-class _Frames:
-    """Which loop each node of a graph is in.
-
-    Attributes:
-        of: Loop by node; nodes outside of loops are absent.
-        parents: Loop around a loop, for nested ones.
-        enters: An Enter node of each loop.
-        conditions: The LoopCond node of each loop.
-    """
-
-    def __init__(self, graph: GraphDef) -> None:
-        consumers = defaultdict(list)
-        for node in graph.node:
-            for name in node.input:
-                consumers[name.lstrip("^").split(":")[0]].append(node)
-        self.of: dict[str, str] = {}
-        self.parents: dict[str, str] = {}
-        self.enters: dict[str, NodeDef] = {}
-        self.conditions: dict[str, str] = {}
-        reached = []
-        for node in graph.node:
-            if node.op in ("Enter", "RefEnter"):
-                frame = node.attr["frame_name"].s.decode()
-                self.of[node.name] = frame
-                self.enters[frame] = node
-                reached.append(node)
-        while reached:
-            node = reached.pop()
-            frame = self.of[node.name]
-            if node.op == "LoopCond":
-                self.conditions[frame] = node.name
-            for consumer in consumers[node.name]:
-                if consumer.op in ("Enter", "RefEnter"):
-                    self.parents[self.of[consumer.name]] = frame
-                elif consumer.op not in ("Exit", "RefExit") and consumer.name not in self.of:
-                    self.of[consumer.name] = frame
-                    reached.append(consumer)
 
 
 class _Builder:

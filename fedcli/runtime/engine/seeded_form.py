@@ -26,14 +26,16 @@ def seeded_next(compiled: CompiledRound, form: tff.backends.mapreduce.MapReduceF
     """
     work = form.work
     data_type, context_type = work.type_signature.parameter
-    count = len(randomness.random_operations(compiled.parts["work"].graph))
+    # The whole of it: the compiled one leaves to `receive` what all clients do alike.
+    work_graph = serialization_utils.unpack_graph_def(work.to_compiled_building_block().proto.tensorflow.graph_def)
+    count = len(randomness.random_operations(work_graph))
     input_type = tff.to_type([data_type, tff.TensorType(np.uint64, [count])])
 
     proto = computation_pb2.Computation()
     proto.CopyFrom(work.to_compiled_building_block().proto)
     seeded_type = tff.FunctionType([input_type, context_type], work.type_signature.result)
     proto.type.CopyFrom(type_serialization.serialize_type(seeded_type))
-    graph = randomness.seeded(compiled.parts["work"].graph)
+    graph = randomness.seeded(work_graph)
     proto.tensorflow.graph_def.CopyFrom(serialization_utils.pack_graph_def(graph))
     # A cached session of the worker belongs to the graph as it was.
     proto.tensorflow.ClearField("cache_key")

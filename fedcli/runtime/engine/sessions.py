@@ -80,7 +80,7 @@ class ServerSession:
         self._calls: dict[str, _Call] = {}
         with graph.as_default():
             for name, part in compiled.parts.items():
-                if name != "work":
+                if name not in ("receive", "work"):
                     imported = _import(graph, part, name)
                     parts = {name.encode(): imported}
                     self._calls[name] = _Call(self._session, imported.outputs, imported.inputs, parts)
@@ -119,28 +119,34 @@ class ClientSession:
             sums = _import(graph, compiled.parts["accumulate"], "accumulate", [*zero.outputs, *work.outputs])
             feeds = [examples_x, examples_y, batch_size, *kept, *work.inputs]
             changes = [work.outputs[i] for i in compiled.changes_of_kept]
+            receive = _import(graph, compiled.parts["receive"], "receive") if "receive" in compiled.parts else None
+            self._receive = _Call(self._session, receive.outputs, receive.inputs, {}) if receive else None
             self._update = _Call(self._session, work.outputs, feeds, {b"": work})
             parts = {b"": work, b"zero": zero, b"accumulate": sums}
             self._sum = _Call(self._session, [*sums.outputs, *changes], feeds, parts)
             self._num_sums = len(sums.outputs)
 
-    def update(self, client: ClientWork, broadcast: Arrays) -> Arrays:
-        """Trains a client and returns what it sends to the server."""
-        return self._call(self._update, client, client.read_kept(), broadcast)
+    def receive(self, broadcast: Arrays) -> Arrays:
+        """Does what all clients of a round do alike with what they receive; its result stands for the broadcast."""
+        return broadcast if self._receive is None else self._receive(broadcast, ())
 
-    def summed(self, client: ClientWork, broadcast: Arrays) -> Arrays:
+    def update(self, client: ClientWork, received: Arrays) -> Arrays:
+        """Trains a client and returns what it sends to the server."""
+        return self._call(self._update, client, client.read_kept(), received)
+
+    def summed(self, client: ClientWork, received: Arrays) -> Arrays:
         """Trains a client, lets it keep what it is to keep, and returns the sum that has what it sends as only part."""
         kept = client.read_kept()
-        results = self._call(self._sum, client, kept, broadcast)
+        results = self._call(self._sum, client, kept, received)
         sums, changes = results[: self._num_sums], results[self._num_sums :]
         if client.kept is not None:
             client.kept.write([np.add(old, change) for old, change in zip(kept, changes, strict=True)])
         return sums
 
     @staticmethod
-    def _call(call: _Call, client: ClientWork, kept: Arrays, broadcast: Arrays) -> Arrays:
+    def _call(call: _Call, client: ClientWork, kept: Arrays, received: Arrays) -> Arrays:
         examples = client.examples()
-        return call([examples.x, examples.y, client.batch_size, *kept, *broadcast], client.seed)
+        return call([examples.x, examples.y, client.batch_size, *kept, *received], client.seed)
 
 
 def batched(x: tf.Tensor, y: tf.Tensor, batch_size: tf.Tensor | int) -> tf.data.Dataset:

@@ -33,7 +33,8 @@ def test_types_agree_with_what_a_client_really_sends(compiled, aggregator, hidde
     server = ServerSession(program)
     state = server.call("initialize", (), (0,))
     broadcast = server.call("prepare", state, (0,))
-    sent = ClientSession(program).update(work(0, 1), broadcast)
+    client = ClientSession(program)
+    sent = client.update(work(0, 1), client.receive(broadcast))
     assert program.communication.aggregated_bits == sum(np.asarray(x).nbytes * 8 for x in sent)
     assert program.communication.broadcasted_bits == sum(np.asarray(x).nbytes * 8 for x in broadcast)
     assert MLP(hidden_units=hidden).kind == SPEC.kind
