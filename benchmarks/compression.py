@@ -10,44 +10,18 @@ of 200 rounds takes about five minutes, two at a time.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
-import subprocess
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fedcli.runs.directory import RunDirectory  # noqa: E402
-from fedcli.runs.metrics import read_metrics  # noqa: E402
-from fedcli.runs.record import read_record  # noqa: E402
+from benchmarks.study import Study, arguments, completed, last_accuracy, make_runs, tables
 
-SEEDS = (0, 1, 2)
 #: Evaluations whose accuracy is averaged, at the end of a run.
 LAST = 10
-
-
-@dataclass(frozen=True)
-class Study:
-    """Runs that differ in nothing but the compression.
-
-    Attributes:
-        command: What every run has in common.
-        title: Heading of its table.
-        settings: Overrides by the row's name; the first is the baseline.
-        seeds: Seeds of each.
-    """
-
-    title: str
-    command: str
-    settings: dict[str, str]
-    seeds: Sequence[int] = SEEDS
-
 
 #: What reaches the targets: 100x fewer bits up, 32x, 16x fewer down.
 _UP_100 = "aggregator=adaptive aggregator.bits_per_element=0.25"
@@ -153,21 +127,12 @@ class Row:
 
 def main() -> None:
     """Makes the runs that are missing and writes the tables and the picture."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "outputs" / "compression", help="where the runs are")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, with a thread each")
-    parser.add_argument("--only", nargs="*", help="make the runs of these rows only")
-    parser.add_argument("--seeds", nargs="*", type=int, help="make the runs of these seeds only")
-    parser.add_argument(
-        "--study", nargs="*", choices=STUDIES, default=list(STUDIES), help="make the runs of these only"
-    )
-    parser.add_argument("--report", action="store_true", help="make no runs")
-    arguments = parser.parse_args()
+    given = arguments(__doc__.splitlines()[0], "compression", STUDIES).parse_args()
     document = [_HEAD]
     for key, study in STUDIES.items():
-        folder = arguments.out / key
-        if not arguments.report and key in arguments.study:
-            _make_runs(study, folder, arguments.jobs, arguments.only, arguments.seeds)
+        folder = given.out / key
+        if not given.report and key in given.study:
+            make_runs(study, folder, given.jobs, given.only, given.seeds)
         if rows := _rows(study, folder):
             picture = Path(__file__).with_name(f"compression-{key}.png")
             _draw(study, rows, picture)
@@ -177,59 +142,18 @@ def main() -> None:
     Path(__file__).with_suffix(".md").write_text("\n".join(document))
 
 
-def _make_runs(study: Study, folder: Path, jobs: int, only: Sequence[str] | None, seeds: Sequence[int] | None) -> None:
-    # By seed, so that all rows have a first result early.
-    wanted = [
-        (name, seed)
-        for seed in study.seeds
-        for name in study.settings
-        if (not only or name in only) and (not seeds or seed in seeds)
-    ]
-    with ThreadPoolExecutor(jobs) as pool:
-        for future in [pool.submit(_make_run, study, folder, name, seed) for name, seed in wanted]:
-            future.result()
-
-
-def _make_run(study: Study, folder: Path, name: str, seed: int) -> None:
-    run = _run(folder, name, seed)
-    if run.is_recorded:
-        if read_record(run.run_json).status == "completed":
-            return
-        arguments = [study.command.split()[0], "--resume", str(run.path)]
-    else:
-        overrides = [*study.settings[name].split(), f"seed={seed}", "runtime.threads=1", f"hydra.run.dir='{run.path}'"]
-        arguments = [*study.command.split(), *overrides]
-    done = subprocess.run([sys.executable, "-m", "fedcli", *arguments, "-q"], cwd=ROOT, capture_output=True, text=True)
-    print(
-        f"{name}, seed {seed}: {'done' if done.returncode == 0 else done.stderr.strip()}", file=sys.stderr, flush=True
-    )
-
-
-def _run(folder: Path, name: str, seed: int) -> RunDirectory:
-    slug = "".join(c if c.isalnum() else "-" for c in name)
-    return RunDirectory(folder.resolve() / slug / str(seed))
-
-
 def _rows(study: Study, folder: Path) -> list[Row]:
     rows = []
     for name in study.settings:
-        runs = {seed: _run(folder, name, seed) for seed in study.seeds}
-        done = {
-            seed: run
-            for seed, run in runs.items()
-            if run.is_recorded and read_record(run.run_json).status == "completed"
-        }
+        done = completed(study, folder, name)
         if not done:
             continue
-        tables = {seed: read_metrics(run.metrics_csv) for seed, run in done.items()}
-        accuracies = {
-            seed: statistics.mean([row["eval/accuracy"] for row in table if row["eval/accuracy"] is not None][-LAST:])
-            for seed, table in tables.items()
-        }
+        rounds = dict(zip(done, tables(done.values()), strict=True))
+        accuracies = {seed: last_accuracy(table, LAST) for seed, table in rounds.items()}
         totals = [json.loads(run.result_json.read_text()) for run in done.values()]
         errors = [
             row["aggregator/distortion"]
-            for table in tables.values()
+            for table in rounds.values()
             for row in table[1:]
             if "aggregator/distortion" in row
         ]

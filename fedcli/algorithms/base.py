@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from fedcli.models.base import ModelFn
 
+#: Name in the server's state of the number of training clients, sampled or not, which is set before the first round.
+NUM_CLIENTS = "fedcli_num_clients"
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -35,6 +38,42 @@ class Parts:
     aggregator: AggregatorConfig
     distributor: DistributorConfig
 
+    @property
+    def client_model_fn(self) -> ModelFn:
+        """Builds the model that clients train."""
+        return self.distributor.client_model_fn(self.model_fn)
+
+    def factory(self, *, weighted: bool) -> tff.aggregators.WeightedAggregationFactory:
+        """Builds what aggregates updates that come with a weight, which it leaves aside unless `weighted`."""
+        from tensorflow_federated.python.aggregators.factory_utils import as_weighted_aggregator
+
+        factory = self.aggregator.build(weighted=weighted)
+        return factory if weighted else as_weighted_aggregator(factory)
+
+    def compose(
+        self, client_work: tff.learning.templates.ClientWorkProcess, *, weighted: bool
+    ) -> tff.learning.templates.LearningProcess:
+        """Puts the clients' work between distributor, aggregator and server optimizer.
+
+        As `tff.learning.algorithms` composes its processes, which take no clients with another model.
+
+        Args:
+            client_work: From the model that clients get to their updates: what is to be subtracted from it.
+            weighted: Whether the weights count that it gives to clients.
+        """
+        import tensorflow_federated as tff
+
+        model_fn = self.model_fn
+        return tff.learning.templates.compose_learning_process(
+            tff.tensorflow.computation(lambda: tff.learning.models.ModelWeights.from_model(model_fn())),
+            self.distributor.build(model_fn),
+            client_work,
+            self.distributor.aggregation(model_fn, self.factory(weighted=weighted)),
+            tff.learning.templates.build_apply_optimizer_finalizer(
+                self.server_optimizer.build(), tff.learning.models.weights_type_from_model(model_fn)
+            ),
+        )
+
 
 @dataclass(frozen=True)
 class AlgorithmConfig(Component, ABC):
@@ -42,6 +81,17 @@ class AlgorithmConfig(Component, ABC):
 
     #: Whether clients may train sub-models of the server's model, as `DistributorConfig.trains_sub_models` says.
     takes_sub_models: ClassVar[bool] = False
+    #: Whether `client_optimizer` takes the clients' steps; else the config's is not used.
+    uses_client_optimizer: ClassVar[bool] = True
+    #: Whether a client keeps something from one round in which it takes part to the next.
+    clients_keep_state: ClassVar[bool] = False
+
+    def check_optimizer(self, client_optimizer: OptimizerConfig) -> None:
+        """Refuses a client optimizer that the algorithm cannot work with.
+
+        Raises:
+            ConfigError: It cannot.
+        """
 
     @abstractmethod
     def build(self, parts: Parts) -> tff.learning.templates.LearningProcess:

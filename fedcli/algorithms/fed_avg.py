@@ -34,24 +34,15 @@ class FedAvg(AlgorithmConfig):
     def build(self, parts: Parts) -> tff.learning.templates.LearningProcess:
         """Builds the process; see the base class."""
         import tensorflow_federated as tff
-        from tensorflow_federated.python.aggregators.factory_utils import as_weighted_aggregator
 
-        model_fn, templates = parts.model_fn, tff.learning.templates
-        factory = parts.aggregator.build(weighted=self.weighted)
         weighting = tff.learning.ClientWeighting
-        # As tff.learning.algorithms.build_weighted_fed_avg composes it, which takes no clients with another model.
-        return templates.compose_learning_process(
-            tff.tensorflow.computation(lambda: tff.learning.models.ModelWeights.from_model(model_fn())),
-            parts.distributor.build(model_fn),
-            templates.build_model_delta_client_work(
-                parts.distributor.client_model_fn(model_fn),
+        return parts.compose(
+            tff.learning.templates.build_model_delta_client_work(
+                parts.client_model_fn,
                 parts.client_optimizer.build(),
                 client_weighting=weighting.NUM_EXAMPLES if self.weighted else weighting.UNIFORM,
                 # Twice as fast as the default, which reduces over the dataset.
                 loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,
             ),
-            parts.distributor.aggregation(model_fn, factory if self.weighted else as_weighted_aggregator(factory)),
-            templates.build_apply_optimizer_finalizer(
-                parts.server_optimizer.build(), tff.learning.models.weights_type_from_model(model_fn)
-            ),
+            weighted=self.weighted,
         )

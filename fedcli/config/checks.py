@@ -8,6 +8,7 @@ from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.errors import ConfigError
 from fedcli.models.pretrained import pretrained_names
+from fedcli.schedules.constant import Constant
 
 
 def check(config: TrainConfig) -> TrainConfig:
@@ -54,6 +55,9 @@ def _check_values(config: TrainConfig) -> None:
         ("eval.every", config.eval.every, 1),
         ("eval.batch_size", config.eval.batch_size, 1),
         ("eval.max_examples", config.eval.max_examples, 1),
+        ("client_eval.every", config.client_eval.every, 1),
+        ("client_eval.max_clients", config.client_eval.max_clients, 1),
+        ("client_eval.personalize_epochs", config.client_eval.personalize_epochs, 0),
         ("checkpoint.every", config.checkpoint.every, 1),
         ("checkpoint.keep", config.checkpoint.keep, 1),
         ("dataset.batch_size", config.dataset.batch_size, 1),
@@ -74,10 +78,27 @@ def _check_values(config: TrainConfig) -> None:
             f"distributor={config.distributor.name}: algorithm={config.algorithm.name} takes no sub-models",
             "choose another distributor, or algorithm=fed_avg",
         )
+    if config.algorithm.clients_keep_state and not config.runtime.serves_kept:
+        raise ConfigError(
+            f"runtime={config.runtime.name}: algorithm={config.algorithm.name} keeps something for each client between "
+            "rounds, and this runtime tells nothing of single clients",
+            "choose runtime=local",
+        )
+    _check_client_optimizer(config)
     config.partition.check(config.dataset.spec)
     named = config.dataset.clients
     natural = config.dataset.spec.num_clients if named is None else len(named)
     check_clients_per_round(config, config.partition.count(natural))
+
+
+def _check_client_optimizer(config: TrainConfig) -> None:
+    if config.algorithm.uses_client_optimizer:
+        config.algorithm.check_optimizer(config.client_optimizer)
+    elif config.client_schedule != Constant():
+        raise ConfigError(
+            f"client_schedule={config.client_schedule.name}: algorithm={config.algorithm.name} has no client optimizer",
+            "choose server_schedule instead",
+        )
 
 
 def check_clients_per_round(config: TrainConfig, num_clients: int) -> None:

@@ -21,6 +21,7 @@ def groups() -> dict[str, Registry[Any]]:
     from fedcli.optimizers import optimizers
     from fedcli.partitions import partitions
     from fedcli.runtime import runtimes
+    from fedcli.schedules import schedules
 
     return {
         "dataset": datasets,
@@ -29,6 +30,8 @@ def groups() -> dict[str, Registry[Any]]:
         "algorithm": algorithms,
         "client_optimizer": optimizers,
         "server_optimizer": optimizers,
+        "client_schedule": schedules,
+        "server_schedule": schedules,
         "aggregator": aggregators,
         "distributor": distributors,
         "runtime": runtimes,

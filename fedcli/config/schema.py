@@ -17,6 +17,8 @@ from fedcli.optimizers.base import OptimizerConfig
 from fedcli.partitions.base import PartitionConfig
 from fedcli.partitions.natural import Natural
 from fedcli.runtime.base import RuntimeConfig
+from fedcli.schedules.base import ScheduleConfig
+from fedcli.schedules.constant import Constant
 
 if TYPE_CHECKING:
     from fedcli.models.pretrained import Pretrained
@@ -37,6 +39,22 @@ class EvalConfig:
     max_examples: int | None = None
     batch_size: int = 256
     all_clients: bool = True
+
+
+@dataclass(frozen=True)
+class ClientEvalConfig:
+    """How the global model is evaluated for each client by itself.
+
+    Attributes:
+        every: Rounds from one such evaluation to the next, and after the last round; None for never.
+        max_clients: At most so many of the clients with test examples, a fixed choice; None for all.
+        personalize_epochs: Passes over a client's own training examples by the client optimizer, before it is evaluated
+            a second time; 0 for none.
+    """
+
+    every: int | None = None
+    max_clients: int | None = None
+    personalize_epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,12 +86,15 @@ class TrainConfig:
         algorithm: How a round is made of its parts.
         client_optimizer: Takes the local steps.
         server_optimizer: Takes the step along the aggregated update.
+        client_schedule: Share of the client optimizer's learning rate by round.
+        server_schedule: Share of the server optimizer's learning rate by round.
         aggregator: Client to server.
         distributor: Server to client.
         runtime: Executes the rounds.
         logger: Where measurements go beside the run's own files.
         sampling: Who of a round's clients reports, simulated.
         eval: How the model is evaluated.
+        client_eval: How it is evaluated for each client by itself.
         checkpoint: How the state is saved.
     """
 
@@ -89,6 +110,8 @@ class TrainConfig:
     distributor: DistributorConfig
     runtime: RuntimeConfig
     partition: PartitionConfig = field(default_factory=Natural)
+    client_schedule: ScheduleConfig = field(default_factory=Constant)
+    server_schedule: ScheduleConfig = field(default_factory=Constant)
     logger: LoggerConfig = field(default_factory=TensorBoard)
     rounds: int = 50
     clients_per_round: int = 10
@@ -97,6 +120,7 @@ class TrainConfig:
     output_dir: str = "outputs"
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
+    client_eval: ClientEvalConfig = field(default_factory=ClientEvalConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 
     def load_dataset(self) -> FederatedDataset:

@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fedcli.errors import ConfigError
 from fedcli.registry import Component
 
 #: Marks a position of a text target that is padding: no character, so it counts in no loss and no accuracy.
@@ -97,6 +98,25 @@ class FederatedDataset(ABC):
         A limited read takes a seeded, fixed subset, spread over the clients, so that it is the same in every
         run and does not over-represent the clients that come first.
         """
+
+    def test_client(self, client_id: str) -> Examples:
+        """Reads one training client's own test examples, all of them, in the order in which they are stored.
+
+        Raises:
+            ConfigError: The test examples are nobody's, as with synthetic clients.
+        """
+        raise ConfigError(
+            "the test examples of this data set are not those of single clients",
+            "set client_eval.every=null, or choose a data set whose clients have test examples, and partition=natural",
+        )
+
+    def tested_clients(self) -> list[str]:
+        """Returns the training clients that have test examples of their own, sorted.
+
+        Raises:
+            ConfigError: See `test_client`.
+        """
+        return [client for client in self.client_ids if len(self.test_client(client))]
 
     def labels(self) -> NDArray[np.int32]:
         """Reads the targets of all training examples, one client after the other in the order of `client_ids`.

@@ -70,7 +70,8 @@ class DigitsDataset(FederatedDataset):
         self.client_ids = choose_clients(list(blocks), clients)
         splits = {client: _split(blocks[client], y) for client in self.client_ids}
         self._train = {client: train for client, (train, _) in splits.items()}
-        self._test = np.concatenate([test for _, test in splits.values()])
+        self._tests = {client: test for client, (_, test) in splits.items()}
+        self._test = np.concatenate(list(self._tests.values()))
 
     def client(self, client_id: str) -> Examples:
         """Returns one writer's training digits; see the base class."""
@@ -79,6 +80,10 @@ class DigitsDataset(FederatedDataset):
     def test(self, max_examples: int | None = None) -> Examples:
         """Returns test digits of all writers; see the base class."""
         return self._examples(self._test[spread_subset(len(self._test), max_examples)])
+
+    def test_client(self, client_id: str) -> Examples:
+        """Returns one writer's test digits; see the base class."""
+        return self._examples(self._tests[client_id])
 
     def _examples(self, rows: NDArray[np.int64]) -> Examples:
         return Examples(self._x[rows], self._y[rows])

@@ -56,6 +56,15 @@ class LabelledDataset(FederatedDataset):
         rows = self._database.rows(self._test, self._tested)
         return self._parse(self._database.read_rows(rows[spread_subset(len(rows), max_examples)]))
 
+    def test_client(self, client_id: str) -> Examples:
+        """Reads one client's test examples; see the base class."""
+        return self._parse(self._database.read_client(self._test, client_id))
+
+    def tested_clients(self) -> list[str]:
+        """Finds them in the index; see the base class."""
+        sizes = self._database.sizes(self._test, self.client_ids)
+        return [self.client_ids[place] for place in np.flatnonzero(sizes)]
+
     def labels(self) -> NDArray[np.int32]:
         """Reads the labels alone; see the base class."""
         serialized = (row for client in self.client_ids for row in self._database.read_client(self._train, client))

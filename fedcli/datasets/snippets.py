@@ -55,6 +55,10 @@ class SnippetDataset(FederatedDataset):
         chosen = spread_subset(len(x), max_examples)
         return Examples(x[chosen], y[chosen])
 
+    def test_client(self, client_id: str) -> Examples:
+        """Reads the sequences of a client's test text; see the base class."""
+        return self._cut(_join(_snippets(self._database.read_client(TEST, client_id))))
+
     def sizes(self) -> dict[str, int]:
         """Counts each client's training sequences; see the base class."""
         texts = self._texts(TRAIN, self.client_ids)

@@ -43,6 +43,9 @@ class Column:
 #: Dropped in this order where a terminal is too narrow.
 DISPENSABLE = ("seconds", "down", "rounds", "best", "difference", "ratio")
 
+#: Shown where runs have them: the accuracy that 10 % of the clients do not reach, and how it differs between clients.
+FAIRNESS = ("clients/accuracy_p10", "clients/accuracy_std", "personal/accuracy_p10", "personal/accuracy_mean")
+
 
 def default_columns(comparison: Comparison) -> list[str]:
     """Names the columns of the table where none are asked for."""
@@ -52,6 +55,7 @@ def default_columns(comparison: Comparison) -> list[str]:
         fixed.insert(fixed.index("seconds"), "simulated_seconds")
     if len(comparison.groups) < 2:
         fixed.remove("difference")
+    fixed += [metric for metric in FAIRNESS if metric in comparison.metrics]
     # The key `rounds` is what was asked for, the column what was done: one is enough. Keys that also differ, but
     # are not needed to tell the groups apart, come last: they must be seen, but not before the result.
     return list(dict.fromkeys(["group", *comparison.label_keys, *fixed, *comparison.keys]))

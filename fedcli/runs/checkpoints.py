@@ -93,13 +93,8 @@ class CheckpointStore:
             TypeError: An array is of another type, such as Python objects.
             ValueError: A name is there twice, or JSON cannot hold `meta`.
         """
-        arrays = [(name, np.asarray(value)) for name, value in tensors]
-        manifest = _manifest(round, arrays, meta)
-        with storage_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
         path = self.path(round)
-        with atomic_file(path) as file:
-            _write(file, manifest, arrays)
+        save_checkpoint(path, round, tensors, meta)
         self._prune(round)
         return path
 
@@ -109,18 +104,7 @@ class CheckpointStore:
         Raises:
             RunDirectoryError: There is none, or it cannot be read or is damaged.
         """
-        path = self.path(round)
-        try:
-            with storage_errors(path, "read"), open(path, "rb") as file:
-                checkpoint = _read(file)
-        except RunDirectoryError:
-            raise
-        except Exception as error:
-            # Bytes changed at random provoke many kinds of errors in zipfile, zlib, json and NumPy.
-            raise damaged(path, f"{type(error).__name__}: {error}") from error
-        if checkpoint.round != round:
-            raise damaged(path, f"it holds round {checkpoint.round}")
-        return checkpoint
+        return load_checkpoint(self.path(round), round)
 
     def latest(self, max_round: int | None = None) -> Checkpoint | None:
         """Reads the newest checkpoint that is whole, with a warning for each that is passed over.
@@ -154,6 +138,41 @@ class CheckpointStore:
         with storage_errors(self.folder, "remove an old checkpoint in"):
             for round in older[: -self._keep] + later:
                 self.path(round).unlink(missing_ok=True)
+
+
+def save_checkpoint(path: Path, round: int, tensors: Sequence[tuple[str, NDArray[Any]]], meta: dict[str, Any]) -> None:
+    """Writes one checkpoint whole or not at all, and makes its folder where it is missing; see `CheckpointStore.save`.
+
+    Raises:
+        RunDirectoryError: It cannot be written.
+        TypeError: An array is of another type, such as Python objects.
+        ValueError: A name is there twice, or JSON cannot hold `meta`.
+    """
+    arrays = [(name, np.asarray(value)) for name, value in tensors]
+    manifest = _manifest(round, arrays, meta)
+    with storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        _write(file, manifest, arrays)
+
+
+def load_checkpoint(path: Path, round: int) -> Checkpoint:
+    """Reads and verifies one checkpoint.
+
+    Raises:
+        RunDirectoryError: There is none, it cannot be read, is damaged, or is of another round.
+    """
+    try:
+        with storage_errors(path, "read"), open(path, "rb") as file:
+            checkpoint = _read(file)
+    except RunDirectoryError:
+        raise
+    except Exception as error:
+        # Bytes changed at random provoke many kinds of errors in zipfile, zlib, json and NumPy.
+        raise damaged(path, f"{type(error).__name__}: {error}") from error
+    if checkpoint.round != round:
+        raise damaged(path, f"it holds round {checkpoint.round}")
+    return checkpoint
 
 
 def _manifest(round: int, arrays: Sequence[tuple[str, NDArray[Any]]], meta: dict[str, Any]) -> bytes:

@@ -77,9 +77,19 @@ class RunDirectory:
         return self.path / "wandb"
 
     @property
+    def clients_csv(self) -> Path:
+        """The last evaluation of each client by itself, one row a client."""
+        return self.path / "clients.csv"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of the server states."""
         return self.path / "checkpoints"
+
+    @property
+    def client_states(self) -> Path:
+        """The folder of what clients keep between rounds, for algorithms whose clients do."""
+        return self.path / "client_states"
 
     @property
     def model_keras(self) -> Path:

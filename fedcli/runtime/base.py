@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 State = Sequence[NDArray[np.generic]]
 
 
+class Kept(Protocol):
+    """What one client keeps from one round in which it takes part to the next; see `CompiledRound.kept`."""
+
+    def read(self) -> State:
+        """Returns it as it was after the last such round, zero before the first."""
+
+    def write(self, tensors: State) -> None:
+        """Takes what it is after this round."""
+
+
 @dataclass(frozen=True)
 class ClientWork:
     """What one client does in one round.
@@ -32,6 +42,8 @@ class ClientWork:
             which the client trains on them. It can be pickled, as clients may be trained on other machines.
         batch_size: Examples a batch; the last batch may be smaller.
         seed: Two 64-bit numbers from which the client's random operations derive.
+        kept: What the client keeps; None where the round is one whose clients keep nothing. Read and written once,
+            perhaps in another thread.
     """
 
     client: str
@@ -39,6 +51,11 @@ class ClientWork:
     order: Callable[[int], NDArray[np.int64]]
     batch_size: int
     seed: tuple[int, int]
+    kept: Kept | None = None
+
+    def read_kept(self) -> State:
+        """Returns what the client has kept; nothing where clients keep nothing."""
+        return [] if self.kept is None else self.kept.read()
 
     def examples(self) -> Examples:
         """Reads the client's examples and puts them in the order of its training, [steps x batch_size or fewer]."""
@@ -108,6 +125,8 @@ class RuntimeConfig(Component, ABC):
 
     #: Whether it executes TFF's process itself, so that a compiled round from the cache is not enough.
     needs_process: ClassVar[bool] = False
+    #: Whether it can give clients what they keep between rounds, and take it from them: see `ClientWork.kept`.
+    serves_kept: ClassVar[bool] = False
 
     @property
     def caches_rounds(self) -> bool:

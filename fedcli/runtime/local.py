@@ -64,6 +64,8 @@ class Local(RuntimeConfig):
         cache: Whether compiled rounds are kept on disk, so that the next run of such a config starts without TFF.
     """
 
+    serves_kept = True
+
     name: str = "local"
     threads: int | None = None
     group_size: int = 10

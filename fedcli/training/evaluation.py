@@ -7,6 +7,7 @@ the number of threads.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -58,16 +59,27 @@ class Evaluator:
             weights: Trainable weights, then other weights.
             examples: What to evaluate on.
         """
-        starts = range(0, len(examples), self._batch_size)
-        sums = list(self._pool.map(lambda start: self._evaluate(weights, examples, start), starts))
-        loss, hits, targets = np.sum(np.array(sums, np.float64).reshape(-1, 3), axis=0)
-        if targets == 0:
-            return Evaluation(float("nan"), float("nan"))
-        return Evaluation(float(loss / targets), float(hits / targets))
+        return _mean(self._pool.map(lambda start: self._evaluate(weights, examples, start), self._starts(examples)))
+
+    def each(self, tasks: Iterable[Callable[[], tuple[Weights, Examples]]]) -> list[Evaluation]:
+        """Evaluates many models on examples of their own, several at a time, each by one thread.
+
+        Args:
+            tasks: Each gives a model's weights and what to evaluate them on; called in the thread.
+        """
+
+        def evaluate(task: Callable[[], tuple[Weights, Examples]]) -> Evaluation:
+            weights, examples = task()
+            return _mean([self._evaluate(weights, examples, start) for start in self._starts(examples)])
+
+        return list(self._pool.map(evaluate, tasks))
 
     def close(self) -> None:
         """Ends the threads."""
         self._pool.shutdown(cancel_futures=True)
+
+    def _starts(self, examples: Examples) -> range:
+        return range(0, len(examples), self._batch_size)
 
     def _evaluate(self, weights: Weights, examples: Examples, start: int) -> list[NDArray[np.float32]]:
         session = getattr(self._of_thread, "session", None)
@@ -75,6 +87,13 @@ class Evaluator:
             session = self._of_thread.session = _EvalSession(self._model, self._spec)
         batch = slice(start, start + self._batch_size)
         return session.evaluate(weights, examples.x[batch], examples.y[batch])
+
+
+def _mean(sums: Iterable[list[NDArray[np.float32]]]) -> Evaluation:
+    loss, hits, targets = np.sum(np.array(list(sums), np.float64).reshape(-1, 3), axis=0)
+    if targets == 0:
+        return Evaluation(float("nan"), float("nan"))
+    return Evaluation(float(loss / targets), float(hits / targets))
 
 
 class _EvalSession:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from fedcli.config.schema import TrainConfig
 from fedcli.errors import RunDirectoryError
+from fedcli.runs.atomic import write_text
 from fedcli.runs.checkpoints import CheckpointStore
+from fedcli.runs.client_states import ClientState, ClientStates
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row
 from fedcli.runs.participants import Participant, ParticipantsWriter
 from fedcli.runtime.base import State
 from fedcli.runtime.engine.compiled import CompiledRound
+from fedcli.training.client_evaluation import ClientResults
 from fedcli.training.cohorts import Spent, Streams
 from fedcli.training.measurements import Measurements
 
@@ -35,6 +38,7 @@ class Progress:
         aggregated_bits: Bits sent by clients so far.
         simulated_seconds: Time that the rounds took so far, where it is simulated.
         streams: Bits of the last round's messages whose length depends on their values.
+        kept: Where clients keep something: the last round of each client that has taken part.
     """
 
     round: int
@@ -43,9 +47,16 @@ class Progress:
     aggregated_bits: int = 0
     simulated_seconds: float = 0.0
     streams: Streams = field(default_factory=Streams)
+    kept: Mapping[str, int] = field(default_factory=dict)
 
-    def after(self, state: State, spent: Spent) -> Progress:
-        """Returns where the run is after one more round, which cost so much."""
+    def after(self, state: State, spent: Spent, keeping: Sequence[str] = ()) -> Progress:
+        """Returns where the run is after one more round.
+
+        Args:
+            state: The server's state.
+            spent: What the round cost.
+            keeping: Its clients, where clients keep something.
+        """
         return Progress(
             self.round + 1,
             state,
@@ -53,6 +64,7 @@ class Progress:
             self.aggregated_bits + spent.bits.aggregated_bits,
             self.simulated_seconds + spent.seconds,
             spent.streams,
+            {**self.kept, **dict.fromkeys(keeping, self.round + 1)},
         )
 
     def spent_row(self, spent: Spent, *, simulated: bool) -> Row:
@@ -99,6 +111,7 @@ def load_progress(run: RunDirectory, keep: int, compiled: CompiledRound) -> Prog
         # Checkpoints of earlier versions have no such time; nothing was simulated then.
         checkpoint.meta.get("simulated_seconds", 0.0),
         Streams(**checkpoint.meta.get("streams", {})),
+        checkpoint.meta.get("kept", {}),
     )
 
 
@@ -110,7 +123,7 @@ class Recorder:
         config: The config.
         compiled: The computation, whose state is saved.
         extra: Names of measurements beside the common columns.
-        resumed_after: The round after which the run goes on; None for a new run.
+        resumed: Where the run goes on; None for a new run.
     """
 
     def __init__(
@@ -119,16 +132,24 @@ class Recorder:
         config: TrainConfig,
         compiled: CompiledRound,
         extra: Sequence[str],
-        resumed_after: int | None,
+        resumed: Progress | None,
     ) -> None:
         self._names = [leaf.path for leaf in compiled.state]
+        self._clients_csv = run.clients_csv
         self._checkpoints = CheckpointStore(run.checkpoints, config.checkpoint.keep)
-        self._measurements = Measurements(run, config, extra, resumed_after)
+        kept = [(leaf.path, leaf.dtype, tuple(size or 0 for size in leaf.shape)) for leaf in compiled.kept]
+        self._client_states = ClientStates(run.client_states, kept) if kept else None
+        if self._client_states is not None:
+            self._client_states.restore(*(({}, 0) if resumed is None else (resumed.kept, resumed.round)))
+        self._measurements = Measurements(run, config, extra, None if resumed is None else resumed.round)
         self._participants: ParticipantsWriter | None = None
         if config.sampling.is_simulated:
-            self._participants = ParticipantsWriter(
-                run.participants_csv, -1 if resumed_after is None else resumed_after
-            )
+            self._participants = ParticipantsWriter(run.participants_csv, -1 if resumed is None else resumed.round)
+
+    def kept(self, progress: Progress, client: str) -> ClientState | None:
+        """Returns what a client keeps that takes part in the next round; None where clients keep nothing."""
+        states = self._client_states
+        return None if states is None else states.of(client, progress.kept.get(client), progress.round + 1)
 
     def row(self, row: Row, participants: Sequence[Participant] = ()) -> None:
         """Writes the metrics of a round, and who took part in it where that is simulated."""
@@ -136,23 +157,32 @@ class Recorder:
             self._participants.append(participants)
         self._measurements.row(row)
 
+    def clients(self, results: ClientResults) -> None:
+        """Writes the evaluation of each client by itself, in place of the one before."""
+        write_text(self._clients_csv, results.as_csv())
+
     def text(self, round: int, name: str, text: str) -> None:
         """Shows a text in TensorBoard, the logger and the log."""
         self._measurements.text(round, name, text)
         _log.info("%s after round %d: %s", name, round, text)
 
     def checkpoint(self, progress: Progress) -> None:
-        """Saves the server's state."""
+        """Saves the server's state, and where clients keep something, which of it belongs to that state."""
+        meta: dict[str, Any] = {
+            "broadcasted_bits": progress.broadcasted_bits,
+            "aggregated_bits": progress.aggregated_bits,
+            "simulated_seconds": progress.simulated_seconds,
+            "streams": dataclasses.asdict(progress.streams),
+        }
+        if self._client_states is not None:
+            meta["kept"] = dict(progress.kept)
         self._checkpoints.save(
             progress.round,
             list(zip(self._names, (np.asarray(tensor) for tensor in progress.state), strict=True)),
-            {
-                "broadcasted_bits": progress.broadcasted_bits,
-                "aggregated_bits": progress.aggregated_bits,
-                "simulated_seconds": progress.simulated_seconds,
-                "streams": dataclasses.asdict(progress.streams),
-            },
+            meta,
         )
+        if self._client_states is not None:
+            self._client_states.saved(self._checkpoints.rounds())
 
     def __enter__(self) -> Self:
         return self

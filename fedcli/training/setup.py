@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedcli.aggregators.mean import Mean
+from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
 from fedcli.datasets.origin import resolve_cache_dir
+from fedcli.distributors.broadcast import Broadcast
 from fedcli.errors import RunDirectoryError
+from fedcli.optimizers.sgd import SGD
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runtime.base import Runtime, State
@@ -25,12 +30,23 @@ from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.engine.round_cache import RoundCache, round_key
 from fedcli.runtime.local import available_cores
 from fedcli.training.changes import ChangeAccount
+from fedcli.training.client_evaluation import ClientEvaluator, ClientResults
 from fedcli.training.cohorts import SIMULATED_COLUMNS, Cohorts, Spent
 from fedcli.training.evaluation import Evaluator
+from fedcli.training.learning_rates import LearningRates
+from fedcli.training.personalization import Personalizer
 from fedcli.training.recorder import Progress, Recorder, load_progress
 from fedcli.training.sampling import seed_words
 from fedcli.training.text_probes import random_characters, sample_text
-from fedcli.training.weights import Weights, initial_weights, save_keras, weights_of, with_seed, with_weights
+from fedcli.training.weights import (
+    Weights,
+    initial_weights,
+    save_keras,
+    weights_of,
+    with_num_clients,
+    with_seed,
+    with_weights,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +73,8 @@ class Experiment:
         evaluator: Evaluates the model.
         test: What it is evaluated on.
         cohorts: Chooses each round's clients and counts what they cost.
+        client_evaluator: Evaluates it for each client by itself; None for never.
+        rates: The learning rates that follow a schedule.
     """
 
     config: TrainConfig
@@ -66,6 +84,8 @@ class Experiment:
     evaluator: Evaluator
     test: Examples
     cohorts: Cohorts
+    client_evaluator: ClientEvaluator | None
+    rates: LearningRates
 
     @classmethod
     @contextmanager
@@ -76,14 +96,15 @@ class Experiment:
         compiled = _compiled(config, dataset.spec)
         runtime.load(compiled, dataset)
         threads = getattr(config.runtime, "threads", None) or available_cores()
-        evaluator = Evaluator(config.model, dataset.spec, config.eval.batch_size, threads)
-        try:
+        with ExitStack() as stack:
+            evaluator = Evaluator(config.model, dataset.spec, config.eval.batch_size, threads)
+            stack.callback(evaluator.close)
             test = _test_source(config, dataset).test(config.eval.max_examples)
+            client_evaluator = stack.enter_context(_client_evaluator(config, dataset, evaluator))
             changes = ChangeAccount(_model_bits(compiled)) if config.distributor.clients_keep_state else None
             cohorts = Cohorts(config, dataset, compiled.communication, changes)
-            yield cls(config, dataset, compiled, runtime, evaluator, test, cohorts)
-        finally:
-            evaluator.close()
+            rates = LearningRates(config, compiled)
+            yield cls(config, dataset, compiled, runtime, evaluator, test, cohorts, client_evaluator, rates)
 
     def initial_progress(self) -> Progress:
         """Makes the state before the first round: the model is pretrained, or initialised from the run's seed."""
@@ -94,6 +115,7 @@ class Experiment:
         else:
             weights = initial_weights(config.model, self.dataset.spec, config.seed)
         state = with_seed(state, self.compiled, config.seed)
+        state = with_num_clients(state, self.compiled, len(self.dataset.client_ids))
         return Progress(0, with_weights(state, self.compiled, weights))
 
     def restore(self, run: RunDirectory) -> Progress | None:
@@ -114,8 +136,11 @@ class Experiment:
             measured += _TEXT_COLUMNS
         if self.config.sampling.is_simulated:
             measured += SIMULATED_COLUMNS
+        measured += self.rates.columns
+        if self.client_evaluator is not None:
+            measured += self.client_evaluator.columns
         check_objective(self.config.objective, measured)
-        return Recorder(run, self.config, self.compiled, measured, None if progress is None else progress.round)
+        return Recorder(run, self.config, self.compiled, measured, progress)
 
     def evaluate(self, state: State) -> Row:
         """Evaluates the model in a server's state on the test split."""
@@ -126,6 +151,13 @@ class Experiment:
             chance = self.evaluator(weights, random_characters(self.dataset.spec))
             row |= zip(_TEXT_COLUMNS, (1 / self.dataset.spec.num_classes, chance.accuracy), strict=True)
         return row
+
+    def evaluate_clients(self, state: State, round: int) -> ClientResults | None:
+        """Evaluates the model of a round for each client by itself, where it is this round's turn."""
+        every = self.config.client_eval.every
+        if self.client_evaluator is None or every is None or (round % every and round != self.config.rounds):
+            return None
+        return self.client_evaluator(weights_of(state, self.compiled), round)
 
     def sample(self, state: State) -> str | None:
         """Lets a text model write something; None for others."""
@@ -174,6 +206,31 @@ def _test_source(config: TrainConfig, dataset: FederatedDataset) -> FederatedDat
     return config.dataset.replace(clients=None).load()
 
 
+@contextmanager
+def _client_evaluator(
+    config: TrainConfig, dataset: FederatedDataset, evaluator: Evaluator
+) -> Iterator[ClientEvaluator | None]:
+    if config.client_eval.every is None:
+        yield None
+        return
+    personalizer = None
+    if config.client_eval.personalize_epochs:
+        # With one client, its mean is that client's model.
+        alone = dataclasses.replace(
+            config,
+            algorithm=FedAvg(weighted=False),
+            server_optimizer=SGD(learning_rate=1.0),
+            aggregator=Mean(),
+            distributor=Broadcast(),
+        )
+        personalizer = Personalizer(config, dataset, _compiled(alone, dataset.spec))
+    result = ClientEvaluator(config, dataset, evaluator, personalizer)
+    try:
+        yield result
+    finally:
+        result.close()
+
+
 def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
     """Compiles the config's round, or takes it from an earlier job of this process or from the cache on disk."""
     parts = (config.client_optimizer, config.server_optimizer, config.aggregator, config.distributor)
@@ -187,8 +244,10 @@ def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
         compiled = _compile(config, spec)
         if config.runtime.caches_rounds:
             cache.store(key, compiled)
-    # One is enough for a sweep over seeds or data; more would hold their graphs for the process's life.
-    _COMPILED.clear()
+    # A run's own and that of its personalization are enough for a sweep over seeds or data; more would hold their
+    # graphs for the process's life.
+    for old in list(_COMPILED)[:-1]:
+        del _COMPILED[old]
     _COMPILED[key] = compiled
     return compiled
 

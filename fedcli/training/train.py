@@ -18,7 +18,7 @@ from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
-from fedcli.runtime.base import ClientWork, RoundResult, State
+from fedcli.runtime.base import ClientWork, Kept, RoundResult
 from fedcli.runtime.tensorflow_settings import import_tensorflow
 from fedcli.training.cohorts import Cohort, Spent
 from fedcli.training.interrupts import StopRequest, stop_after_round
@@ -81,7 +81,7 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
             cohort = experiment.cohorts.cohort(round, progress.streams)
             started, losses = time.perf_counter(), experiment.runtime.losses
             try:
-                result = _run_round(config, experiment, progress.state, cohort)
+                result = _run_round(config, experiment, recorder, progress, cohort)
             except WorkerError as error:
                 recorder.checkpoint(progress)
                 raise _resumable(error, stop, progress.round, run, config.command) from error
@@ -90,15 +90,20 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
             seconds = time.perf_counter() - started
             measured = experiment.measured(result.metrics)
             spent = experiment.cohorts.spent(cohort, measured, progress.streams)
-            progress = progress.after(result.state, spent)
+            progress = progress.after(result.state, spent, cohort.reported if experiment.compiled.kept else ())
+            by_client = experiment.evaluate_clients(progress.state, round)
             row = {
                 "round": round,
                 **measured,
+                **experiment.rates.row(round),
                 **(experiment.evaluate(progress.state) if _is_evaluated(config, round) else {}),
+                **(by_client.row() if by_client else {}),
                 **progress.spent_row(spent, simulated=config.sampling.is_simulated),
                 "seconds": seconds,
             }
             recorder.row(row, spent.participants)
+            if by_client:
+                recorder.clients(by_client)
             if _is_evaluated(config, round):
                 _show_sample(experiment, recorder, progress)
             observer.row(row)
@@ -137,26 +142,34 @@ def _loading(config: TrainConfig) -> Iterator[Any]:
                 future.result().close()
 
 
-def _run_round(config: TrainConfig, experiment: Experiment, state: State, cohort: Cohort) -> RoundResult:
+def _run_round(
+    config: TrainConfig, experiment: Experiment, recorder: Recorder, progress: Progress, cohort: Cohort
+) -> RoundResult:
     """Trains the clients that report. With none the state stays, and only what the server sent can be measured."""
 
     def run(clients: Sequence[str]) -> RoundResult:
         return experiment.runtime.run_round(
-            state,
-            [_client_work(config, experiment.dataset, cohort.round, client) for client in clients],
+            experiment.rates.put_into(progress.state, cohort.round),
+            [
+                _client_work(config, experiment.dataset, cohort.round, client, recorder.kept(progress, client))
+                for client in clients
+            ],
             seed_words(config.seed, "server", cohort.round),
         )
 
     if cohort.reported:
         return run(cohort.reported)
     if not experiment.measures_broadcast:
-        return RoundResult(state, {})
+        return RoundResult(progress.state, {})
     # Whom the message goes to does not change its length: any client will do. What it trains is thrown away.
     metrics = run(cohort.asked[:1]).metrics
-    return RoundResult(state, {path: value for path, value in metrics.items() if path.startswith("distributor/")})
+    measured = {path: value for path, value in metrics.items() if path.startswith("distributor/")}
+    return RoundResult(progress.state, measured)
 
 
-def _client_work(config: TrainConfig, dataset: FederatedDataset, round: int, client: str) -> ClientWork:
+def _client_work(
+    config: TrainConfig, dataset: FederatedDataset, round: int, client: str, kept: Kept | None
+) -> ClientWork:
     settings = config.dataset
     return ClientWork(
         client=client,
@@ -170,6 +183,7 @@ def _client_work(config: TrainConfig, dataset: FederatedDataset, round: int, cli
         ),
         batch_size=settings.batch_size,
         seed=seed_words(config.seed, "client", round, client),
+        kept=kept,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from fedcli.algorithms.base import NUM_CLIENTS
 from fedcli.compression.run_seed import SEED
 from fedcli.datasets.base import DataSpec
 from fedcli.models.base import ModelConfig
@@ -64,6 +65,20 @@ def with_seed(state: State, compiled: CompiledRound, seed: int) -> State:
     words = np.array([word % 2**32 for word in seed_words(seed, "state")], np.uint32).view(np.int32)
     return [
         words if leaf.path.rpartition("/")[2] == SEED else value
+        for leaf, value in zip(compiled.state, state, strict=True)
+    ]
+
+
+def with_num_clients(state: State, compiled: CompiledRound, num_clients: int) -> State:
+    """Returns a server's state that knows the number of clients, where it has a place for it.
+
+    Args:
+        state: The server's state.
+        compiled: The computation whose state it is.
+        num_clients: All training clients, sampled or not.
+    """
+    return [
+        np.asarray(num_clients, leaf.dtype) if leaf.path.rpartition("/")[2] == NUM_CLIENTS else value
         for leaf, value in zip(compiled.state, state, strict=True)
     ]
 

@@ -100,6 +100,8 @@ def test_cfg_job_is_the_whole_config_as_yaml(run_cli, tmp_path):
         "algorithm": "fed_avg",
         "client_optimizer": "sgd",
         "server_optimizer": "sgd",
+        "client_schedule": "constant",
+        "server_schedule": "constant",
         "aggregator": "mean",
         "distributor": "broadcast",
         "runtime": "local",

@@ -114,6 +114,17 @@ def test_an_algorithm_without_sub_models_is_refused(monkeypatch):
         check(config)
 
 
+@pytest.mark.parametrize("optimizer", ["client_optimizer=sgd", "client_optimizer.momentum=0"])
+def test_mime_lite_without_a_momentum_is_refused(optimizer):
+    assert "no momentum to share" in refusal("algorithm=mime_lite", optimizer).message
+    check(composed("algorithm=mime_lite", "client_optimizer=adam"))
+
+
+def test_a_schedule_of_no_optimizer_is_refused():
+    assert refusal("algorithm=fed_sgd", "client_schedule=cosine").hint == "choose server_schedule instead"
+    check(composed("algorithm=fed_sgd", "server_schedule=cosine"))
+
+
 @pytest.mark.parametrize("key", ["keep=0.5", "bits=0", "code=elias", "stateful_clients=true"])
 def test_a_distributors_wrong_keys_are_refused(key):
     distributor = "quantize" if key.startswith(("keep", "bits", "code")) else "federated_dropout"

@@ -19,6 +19,7 @@ IMAGES_OR_TEXT = {
     "shakespeare": ["model=char_rnn"],
     "char_rnn": ["dataset=shakespeare"],
     "imported": ["dataset.source=table", "model=mlp"],
+    "mime_lite": ["client_optimizer.momentum=0.9"],
 }
 
 
@@ -75,6 +76,46 @@ def test_train_yaml_has_the_keys_and_defaults_of_its_dataclasses():
 @pytest.mark.parametrize("name", choices()["experiment"])
 def test_every_experiment_composes(name):
     composed(f"experiment={name}")
+
+
+#: Base-10 logarithms of the client's and the server's best learning rates, and of tau: the tables in the authors'
+#: optimization/docs/hyperparameters.md.
+FED_OPT = {
+    "emnist_fed_avg": (-1, 0, None),
+    "emnist_fed_avgm": (-1.5, -0.5, None),
+    "emnist_fed_adagrad": (-1.5, -1, -2),
+    "emnist_fed_adam": (-1.5, -2.5, -4),
+    "emnist_fed_yogi": (-1.5, -2.5, -4),
+    "shakespeare_fed_avg": (0, 0, None),
+    "shakespeare_fed_avgm": (0, -0.5, None),
+    "shakespeare_fed_adagrad": (0, -0.5, -1),
+    "shakespeare_fed_adam": (0, -2, -3),
+    "shakespeare_fed_yogi": (0, -2, -3),
+}
+
+
+@pytest.mark.parametrize("name", FED_OPT)
+def test_fed_opt_has_the_published_hyperparameters(name):
+    config = composed(f"experiment={name}")
+    client, server, tau = FED_OPT[name]
+    task, _, method = name.partition("_fed_")
+    optimizer = config.server_optimizer
+    assert config.client_optimizer.learning_rate == pytest.approx(10**client, rel=1e-3)
+    assert optimizer.learning_rate == pytest.approx(10**server, rel=1e-3)
+    assert (config.client_optimizer.name, config.client_optimizer.momentum) == ("sgd", 0)
+    assert optimizer.name == {"avg": "sgd", "avgm": "sgd"}.get(method, method)
+    if optimizer.name == "sgd":
+        assert optimizer.momentum == (0.9 if method == "avgm" else 0)
+    else:  # Adagrad's epsilon is added under the square root
+        assert optimizer.epsilon == pytest.approx(10 ** (2 * tau if method == "adagrad" else tau))
+        assert getattr(optimizer, "initial_preconditioner_value", 0) == 0
+        assert (getattr(optimizer, "beta_1", 0.9), getattr(optimizer, "beta_2", 0.99)) == (0.9, 0.99)
+    assert (config.dataset.name, config.clients_per_round, config.dataset.client_epochs) == (task, 10, 1)
+    assert (config.rounds, config.dataset.batch_size) == ((1500, 20) if task == "emnist" else (1200, 4))
+    if task == "emnist":
+        assert not config.dataset.only_digits
+    else:
+        assert config.dataset.sequence_length == 80
 
 
 @pytest.mark.parametrize("aggregator", ["mean", "compression"])

@@ -69,3 +69,9 @@ def test_unknown_writer():
     with pytest.raises(ConfigError, match="writer_13") as caught:
         datasets["digits"](name="digits", clients=["writer_13"]).load()
     assert "did you mean writer_" in caught.value.hint
+
+
+def test_test_digits_by_writer_are_the_test_split(digits):
+    assert digits.tested_clients() == digits.client_ids
+    parts = [digits.test_client(client).x for client in digits.tested_clients()]
+    np.testing.assert_array_equal(np.concatenate(parts), digits.test().x)

@@ -58,6 +58,14 @@ def test_test_split(emnist):
     np.testing.assert_array_equal(limited.y, emnist.test(60).y)
 
 
+def test_test_digits_by_writer_are_the_test_split(emnist):
+    tested = emnist.tested_clients()
+    assert tested == list(emnist.client_ids)
+    parts = [emnist.test_client(client).x for client in tested]
+    np.testing.assert_array_equal(np.concatenate(parts), emnist.test().x)
+    assert len(emnist.test_client("nobody")) == 0
+
+
 def test_named_clients_only(emnist):
     names = list(emnist.client_ids[7:9])
     some = datasets["emnist"](name="emnist", clients=names).load()

@@ -51,6 +51,14 @@ def test_test_split(shakespeare):
     assert len(shakespeare.test(50)) == 50
 
 
+def test_test_text_by_role_is_the_test_split(config, shakespeare):
+    tested = shakespeare.tested_clients()
+    assert set(tested) < set(shakespeare.client_ids)
+    parts = [shakespeare.test_client(client).x for client in tested]
+    np.testing.assert_array_equal(np.concatenate(parts), shakespeare.test().x)
+    assert not len(shakespeare.test_client(next(iter(set(shakespeare.client_ids) - set(tested)))))
+
+
 def test_named_roles(config):
     with config.replace(clients=[KING], sequence_length=20).load() as king:
         assert list(king.sizes()) == [KING]

@@ -3,13 +3,11 @@
 import importlib.util
 import secrets
 import signal
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from fedcli.errors import WorkerError
 from fedcli.models.mlp import MLP
 from fedcli.runtime.local import LocalRuntime
 from fedcli.runtime.ray import Ray
@@ -96,9 +94,7 @@ def test_numbers_are_those_of_the_local_runtime(cluster, on_ray, compiled, expec
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_worker_that_dies_or_hangs_changes_nothing(
-    cluster, on_ray, compiled, expected, tmp_path, number
-):
+def test_a_worker_that_dies_or_hangs_changes_nothing(cluster, on_ray, compiled, expected, tmp_path, number):
     keys = {"call_timeout": 15} if number == signal.SIGSTOP else {}
     faults = Faulty(Fault("4", number, tmp_path / "marker"))
     found = on_ray(cluster.address, compiled("compression"), "compression", faults, **keys)

@@ -14,6 +14,9 @@ CODING = "coding"
 #: rounds since it last took part.
 CHANGE = "fedcli_change"
 
+#: Name of an element of what a client sends: the change of what it keeps for the next round in which it takes part.
+CHANGE_OF_KEPT = "fedcli_change_of_kept"
+
 
 @dataclass(frozen=True)
 class Communication:

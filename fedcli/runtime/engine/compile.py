@@ -11,6 +11,7 @@ import tensorflow_federated as tff
 from tensorflow_federated.python.tensorflow_libs import serialization_utils
 
 from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
+from fedcli.runtime.engine.communication import CHANGE_OF_KEPT
 from fedcli.runtime.engine.compiled import CompiledRound, Leaf, Part, Source
 from fedcli.runtime.engine.received import split_work
 from fedcli.runtime.engine.traffic import communication
@@ -29,7 +30,11 @@ def compile_round(process: tff.learning.templates.LearningProcess) -> CompiledRo
     form = tff.backends.mapreduce.get_map_reduce_form_for_computation(process.next)
     if any(leaves(part) for part in form.work.type_signature.result[_SECURE_SUMS]):
         raise NotImplementedError("secure sums are not executed yet")
-    x, y = leaves(form.work.type_signature.parameter[0].element)
+    data_type = form.work.type_signature.parameter[0]
+    # A client that keeps something has it beside its batches, as a sequence of one element.
+    batches, *kept = data_type if isinstance(data_type, tff.StructType) else [data_type]
+    x, y = leaves(batches.element)
+    sent = leaves(form.work.type_signature.result[0])
     state_type, metrics_type = form.update.type_signature.result
     initialize = tff.backends.mapreduce.consolidate_and_extract_local_processing(
         tff.backends.mapreduce.get_state_initialization_computation(process.initialize).to_building_block(),
@@ -37,11 +42,13 @@ def compile_round(process: tff.learning.templates.LearningProcess) -> CompiledRo
     )
     parts = {name: part(getattr(form, name)) for name in _FORM_PARTS}
     return CompiledRound(
-        parts={"initialize": _part(initialize.proto), **parts, **split_work(parts["work"])},
+        parts={"initialize": _part(initialize.proto), **parts, **split_work(parts["work"], 1 + len(kept))},
         state=tuple(leaves(state_type)),
         metrics=tuple(leaves(metrics_type)),
         batch=(x, y),
         communication=communication(process.next),
+        kept=tuple(leaf for one in kept for leaf in leaves(one.element)),
+        changes_of_kept=tuple(i for i, leaf in enumerate(sent) if CHANGE_OF_KEPT in leaf.path.split("/")),
         source=Source(process, form),
     )
 

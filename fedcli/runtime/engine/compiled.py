@@ -77,6 +77,8 @@ class CompiledRound:
         metrics: The metrics that a round reports, tensor by tensor.
         batch: A batch of a client's examples, (x, y).
         communication: What a round sends and receives.
+        kept: What a client keeps from one round in which it takes part to the next, zero before the first.
+        changes_of_kept: Where in the results of `work` the changes of that are, tensor by tensor.
         source: What this was compiled from; None if it was read from the cache.
     """
 
@@ -85,6 +87,8 @@ class CompiledRound:
     metrics: tuple[Leaf, ...]
     batch: tuple[Leaf, Leaf]
     communication: Communication
+    kept: tuple[Leaf, ...] = ()
+    changes_of_kept: tuple[int, ...] = ()
     source: Source | None = field(default=None, repr=False, compare=False)
 
     def model_weights(self) -> tuple[list[int], list[int]]:

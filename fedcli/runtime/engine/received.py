@@ -31,19 +31,20 @@ _CONDITIONAL = {"Merge", "RefMerge", "RefSwitch", "Switch"}
 _NOT_FED = {tf.resource, tf.variant}
 
 
-def split_work(work: Part) -> dict[str, Part]:
+def split_work(work: Part, num_data: int = 1) -> dict[str, Part]:
     """Splits a client's work.
 
     Args:
-        work: Takes the client's dataset, then the broadcast.
+        work: Takes the client's datasets, then the broadcast.
+        num_data: How many datasets: the client's batches, and perhaps what it keeps between rounds.
 
     Returns:
-        `receive`, which takes the broadcast, and `work`, which takes the client's dataset and what `receive` gives;
+        `receive`, which takes the broadcast, and `work`, which takes the client's datasets and what `receive` gives;
         the whole `work` alone where nothing can be done once for all.
     """
-    data, *broadcast = work.inputs
+    data, broadcast = work.inputs[:num_data], work.inputs[num_data:]
     graph = _Graph(work.graph)
-    start = {_node(data), *graph.stateful()}
+    start = {*map(_node, data), *graph.stateful()}
     first = graph.before([work.initialize_op] if work.initialize_op else [])
     while True:
         own = graph.reached(start)
@@ -62,8 +63,8 @@ def split_work(work: Part) -> dict[str, Part]:
     _reconnect(rest, fed)
     outputs = tuple(fed.get(name, name) for name in work.outputs)
     return {
-        "receive": Part(receive, tuple(broadcast), tuple(cut), ""),
-        "work": Part(rest, (data, *fed.values()), outputs, work.initialize_op),
+        "receive": Part(receive, broadcast, tuple(cut), ""),
+        "work": Part(rest, (*data, *fed.values()), outputs, work.initialize_op),
     }
 
 

@@ -31,7 +31,7 @@ from fedcli.runtime.engine.compiled import CompiledRound, Leaf, Part
 _log = logging.getLogger(__name__)
 
 #: Part of every name: another layout of entries does not meet this one.
-_FORMAT = 1
+_FORMAT = 2
 _MANIFEST = "manifest.json"
 #: The newest entries that are kept, by when they were last used. The CNN's takes 0.2 MB.
 _LARGEST_COUNT = 100
@@ -146,6 +146,8 @@ def _write(archive: zipfile.ZipFile, key: str, compiled: CompiledRound) -> None:
         "metrics": [_document(leaf) for leaf in compiled.metrics],
         "batch": [_document(leaf) for leaf in compiled.batch],
         "communication": dataclasses.asdict(compiled.communication),
+        "kept": [_document(leaf) for leaf in compiled.kept],
+        "changes_of_kept": compiled.changes_of_kept,
     }
     archive.writestr(_MANIFEST, json.dumps(manifest))
     for name, graph in graphs.items():
@@ -163,6 +165,8 @@ def _read(archive: zipfile.ZipFile, key: str) -> CompiledRound:
         metrics=tuple(_leaf(document) for document in manifest["metrics"]),
         batch=(x, y),
         communication=Communication(**manifest["communication"]),
+        kept=tuple(_leaf(document) for document in manifest["kept"]),
+        changes_of_kept=tuple(manifest["changes_of_kept"]),
     )
 
 

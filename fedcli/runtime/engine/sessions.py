@@ -110,15 +110,21 @@ class ClientSession:
             examples_x = tf.compat.v1.placeholder(x.dtype, x.shape)
             examples_y = tf.compat.v1.placeholder(y.dtype, y.shape)
             batch_size = tf.compat.v1.placeholder(tf.int64, [])
-            batches = batched(examples_x, examples_y, batch_size)
-            work = _import(graph, compiled.parts["work"], "work", [batches._variant_tensor])
+            kept = [tf.compat.v1.placeholder(leaf.dtype, leaf.shape) for leaf in compiled.kept]
+            data = [batched(examples_x, examples_y, batch_size)]
+            if kept:
+                data.append(tf.data.Dataset.from_tensors(tuple(kept)))
+            work = _import(graph, compiled.parts["work"], "work", [dataset._variant_tensor for dataset in data])
             zero = _import(graph, compiled.parts["zero"], "zero")
             sums = _import(graph, compiled.parts["accumulate"], "accumulate", [*zero.outputs, *work.outputs])
-            feeds = [examples_x, examples_y, batch_size, *work.inputs]
+            feeds = [examples_x, examples_y, batch_size, *kept, *work.inputs]
+            changes = [work.outputs[i] for i in compiled.changes_of_kept]
             receive = _import(graph, compiled.parts["receive"], "receive") if "receive" in compiled.parts else None
             self._receive = _Call(self._session, receive.outputs, receive.inputs, {}) if receive else None
             self._update = _Call(self._session, work.outputs, feeds, {b"": work})
-            self._sum = _Call(self._session, sums.outputs, feeds, {b"": work, b"zero": zero, b"accumulate": sums})
+            parts = {b"": work, b"zero": zero, b"accumulate": sums}
+            self._sum = _Call(self._session, [*sums.outputs, *changes], feeds, parts)
+            self._num_sums = len(sums.outputs)
 
     def receive(self, broadcast: Arrays) -> Arrays:
         """Does what all clients of a round do alike with what they receive; its result stands for the broadcast."""
@@ -126,16 +132,21 @@ class ClientSession:
 
     def update(self, client: ClientWork, received: Arrays) -> Arrays:
         """Trains a client and returns what it sends to the server."""
-        return self._call(self._update, client, received)
+        return self._call(self._update, client, client.read_kept(), received)
 
     def summed(self, client: ClientWork, received: Arrays) -> Arrays:
-        """Trains a client and returns the sum that has what it sends as its only part."""
-        return self._call(self._sum, client, received)
+        """Trains a client, lets it keep what it is to keep, and returns the sum that has what it sends as only part."""
+        kept = client.read_kept()
+        results = self._call(self._sum, client, kept, received)
+        sums, changes = results[: self._num_sums], results[self._num_sums :]
+        if client.kept is not None:
+            client.kept.write([np.add(old, change) for old, change in zip(kept, changes, strict=True)])
+        return sums
 
     @staticmethod
-    def _call(call: _Call, client: ClientWork, received: Arrays) -> Arrays:
+    def _call(call: _Call, client: ClientWork, kept: Arrays, received: Arrays) -> Arrays:
         examples = client.examples()
-        return call([examples.x, examples.y, client.batch_size, *received], client.seed)
+        return call([examples.x, examples.y, client.batch_size, *kept, *received], client.seed)
 
 
 def batched(x: tf.Tensor, y: tf.Tensor, batch_size: tf.Tensor | int) -> tf.data.Dataset:

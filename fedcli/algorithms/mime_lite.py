@@ -1,0 +1,61 @@
+"""MimeLite: clients step with the server's momentum, which they do not change.
+
+Karimireddy et al. 2021, "Breaking the centralized barrier for cross-device federated learning" (Mime),
+https://arxiv.org/abs/2008.03606, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fedcli.algorithms import algorithms
+from fedcli.algorithms.base import AlgorithmConfig, Parts
+from fedcli.errors import ConfigError
+
+if TYPE_CHECKING:
+    import tensorflow_federated as tff
+
+    from fedcli.optimizers.base import OptimizerConfig
+
+
+@algorithms.register("mime_lite")
+@dataclass(frozen=True)
+class MimeLite(AlgorithmConfig):
+    """The state of `client_optimizer` is the server's: clients get it, use it in each step, and leave it as it is.
+
+    The server brings it up to date by the mean of the clients' gradients at the model that they got. These go up beside
+    the update, 32 bits a number whatever the aggregator, and the optimizer's state goes down beside the model: with a
+    momentum, each direction has twice FedAvg's bits. To compute the gradients, a client passes over its examples once
+    more.
+
+    Attributes:
+        weighted: Whether a client counts by its number of examples (true), or each counts the same (false). The mean
+            of the gradients is always by examples where it is true.
+    """
+
+    name: str = "mime_lite"
+    weighted: bool = True
+
+    def check_optimizer(self, client_optimizer: OptimizerConfig) -> None:
+        """Refuses plain SGD, whose state is nothing; see the base class."""
+        if client_optimizer.name == "sgd" and not getattr(client_optimizer, "momentum", 0.0):
+            raise ConfigError(
+                "algorithm=mime_lite with plain SGD is fed_avg, for more bits: there is no momentum to share",
+                "set client_optimizer.momentum=0.9, choose client_optimizer=adam, or algorithm=fed_avg",
+            )
+
+    def build(self, parts: Parts) -> tff.learning.templates.LearningProcess:
+        """Builds TFF's process; see the base class."""
+        import tensorflow_federated as tff
+
+        weighting = tff.learning.ClientWeighting
+        return tff.learning.algorithms.build_weighted_mime_lite(
+            parts.model_fn,
+            parts.client_optimizer.build(),
+            parts.server_optimizer.build(),
+            weighting.NUM_EXAMPLES if self.weighted else weighting.UNIFORM,
+            parts.distributor.build(parts.model_fn),
+            parts.factory(weighted=self.weighted),
+            loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,
+        )

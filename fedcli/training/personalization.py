@@ -1,0 +1,77 @@
+"""A client's own model: the global one, trained further on its examples.
+
+As federated learning with personalization is evaluated (Wang et al. 2019, "Federated Evaluation of On-device
+Personalization", https://arxiv.org/abs/1910.10252; Jiang et al. 2019, "Improving Federated Learning Personalization via
+Model Agnostic Meta Learning", https://arxiv.org/abs/1909.12488).
+"""
+
+from __future__ import annotations
+
+import threading
+
+from fedcli.config.schema import TrainConfig
+from fedcli.datasets.base import FederatedDataset
+from fedcli.runtime.base import ClientWork, State
+from fedcli.runtime.engine.compiled import CompiledRound
+from fedcli.runtime.local import LocalRuntime
+from fedcli.training.sampling import ExampleOrder, seed_words
+from fedcli.training.weights import Weights, weights_of, with_weights
+
+
+class Personalizer:
+    """Trains the global model on single clients. Safe to use from several threads at once.
+
+    Args:
+        config: The config.
+        dataset: The clients.
+        compiled: A round of federated averaging whose server takes the mean of the clients' models: with one client,
+            the server's next model is that client's.
+    """
+
+    def __init__(self, config: TrainConfig, dataset: FederatedDataset, compiled: CompiledRound) -> None:
+        self._config = config
+        self._dataset = dataset
+        self._compiled = compiled
+        self._of_thread = threading.local()
+        self._runtimes: list[LocalRuntime] = []
+
+    def __call__(self, weights: Weights, client: str, round: int) -> Weights:
+        """Trains a model on a client's training examples.
+
+        Args:
+            weights: The global model after a round: trainable weights, then others.
+            client: The client.
+            round: The round, from which the order of the examples derives.
+        """
+        config, settings = self._config, self._config.dataset
+        work = ClientWork(
+            client=client,
+            read=self._dataset.client,
+            order=ExampleOrder(
+                seed_words(config.seed, "personalization", round, client),
+                epochs=config.client_eval.personalize_epochs,
+                batch_size=settings.batch_size,
+                max_batches=settings.max_batches_per_client,
+                drop_remainder=settings.drop_remainder,
+            ),
+            batch_size=settings.batch_size,
+            seed=seed_words(config.seed, "personalization", round, client),
+        )
+        runtime, first = self._runtime()
+        state = with_weights(first, self._compiled, weights)
+        return weights_of(runtime.run_round(state, [work], (0, 0)).state, self._compiled)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        for runtime in self._runtimes:
+            runtime.close()
+
+    def _runtime(self) -> tuple[LocalRuntime, State]:
+        """Returns this thread's runtime, and its state before the first round."""
+        if not hasattr(self._of_thread, "runtime"):
+            runtime = LocalRuntime(threads=1, group_size=1)
+            self._runtimes.append(runtime)
+            runtime.load(self._compiled)
+            self._of_thread.runtime = runtime, runtime.initial_state((0, 0))
+        found: tuple[LocalRuntime, State] = self._of_thread.runtime
+        return found

@@ -1,0 +1,145 @@
+"""`fedcli train` with each algorithm: threads, resume, the reference runtime, schedules."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+TINY = [
+    "model=mlp",
+    "model.hidden_units=[16]",
+    "clients_per_round=3",
+    "dataset.max_batches_per_client=3",
+    "eval.every=3",
+    "eval.max_examples=50",
+    "checkpoint.every=2",
+    "seed=5",
+]
+ALGORITHMS = {
+    "fed_prox": ["algorithm=fed_prox"],
+    "fed_sgd": ["algorithm=fed_sgd", "server_optimizer.learning_rate=0.3"],
+    "mime_lite": ["algorithm=mime_lite", "client_optimizer.momentum=0.9"],
+    "scaffold": ["algorithm=scaffold"],
+}
+every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
+
+
+@pytest.fixture
+def train(invoke):
+    def run(*arguments, code=0):
+        result = invoke("train", *TINY, *arguments)
+        assert result.exit_code == code, result.stderr
+        return Path(result.stderr.split("run:")[1].split()[0]) if code == 0 else result
+
+    return run
+
+
+def metrics(run):
+    with open(run / "metrics.csv") as file:
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+
+
+@every_algorithm
+def test_a_resumed_run_is_the_same_run_with_any_number_of_threads(train, algorithm):
+    overrides = ALGORITHMS[algorithm]
+    unbroken = train("rounds=5", "runtime.threads=1", *overrides)
+    run = train("rounds=3", "runtime.threads=2", *overrides)
+    train("--resume", str(run), "rounds=5")
+    assert metrics(run) == metrics(unbroken)
+    results = [json.loads((one / "result.json").read_text()) for one in (run, unbroken)]
+    assert results[0]["final"] == results[1]["final"]
+    assert float(metrics(run)[-1]["eval/loss"]) < float(metrics(run)[0]["eval/loss"])
+
+
+@pytest.mark.parametrize("algorithm", ["fed_prox", "fed_sgd", "mime_lite"])
+def test_tffs_runtime_agrees(train, algorithm):
+    overrides = ["rounds=2", *ALGORITHMS[algorithm]]
+    ours, theirs = (metrics(train(f"runtime={runtime}", *overrides)) for runtime in ("local", "tff"))
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.keys() == other.keys()
+        for name in mine:
+            assert mine[name] == other[name] or float(mine[name]) == pytest.approx(float(other[name]), rel=1e-4), name
+
+
+@every_algorithm
+def test_works_with_coded_updates_and_models(train, algorithm):
+    coded = ["aggregator=quantize", "distributor=quantize", "aggregator.min_elements=100", "distributor.bits=8"]
+    row = metrics(train("rounds=1", *ALGORITHMS[algorithm], *coded, "distributor.min_elements=100"))[1]
+    plain = metrics(train("rounds=1", *ALGORITHMS[algorithm]))[1]
+    for bits in ("aggregated_bits", "broadcasted_bits"):
+        # MimeLite's momentum and gradient, and SCAFFOLD's variates, travel whole.
+        assert int(row[bits]) < (0.7 if algorithm in ("fed_prox", "fed_sgd") else 0.85) * int(plain[bits])
+
+
+def test_sub_models_are_trained_by_fed_prox_and_refused_by_the_others(train):
+    train("rounds=1", "algorithm=fed_prox", "distributor=federated_dropout")
+    for overrides in (ALGORITHMS[name] for name in ("fed_sgd", "mime_lite", "scaffold")):
+        result = train(*overrides, "distributor=federated_dropout", code=2)
+        assert "takes no sub-models" in result.stderr
+
+
+@pytest.mark.parametrize("algorithm", ["fed_avg", "fed_prox", "mime_lite"])
+def test_a_rate_of_a_round_is_that_of_its_schedule(train, algorithm):
+    """Two rounds with rates 0.1 and 0.05 are those of two runs that have these rates throughout."""
+    overrides = [f"algorithm={algorithm}", "client_optimizer.momentum=0.9"]
+    halving = ["client_schedule=exponential", "client_schedule.rate=0.5", "client_schedule.every=1"]
+    rows = metrics(train("rounds=2", *overrides, *halving))
+    assert [row["client_learning_rate"] for row in rows] == ["", "0.1", "0.05"]
+    run = train("rounds=1", *overrides)
+    assert metrics(run)[1]["train/loss"] == rows[1]["train/loss"]
+    slower = metrics(train("rounds=1", *overrides, "client_optimizer.learning_rate=0.05"))
+    assert slower[1]["eval/loss"] != metrics(run)[1]["eval/loss"]
+    warm = ["client_schedule.warmup_rounds=1"]
+    assert metrics(train("rounds=1", *overrides, *warm))[1]["eval/loss"] == slower[1]["eval/loss"]
+
+
+def test_the_server_has_a_schedule_too(train):
+    slower = metrics(train("rounds=1", "server_optimizer.learning_rate=0.5"))
+    warm = train("rounds=3", "server_schedule=cosine", "server_schedule.warmup_rounds=1")
+    rows = metrics(warm)
+    assert rows[1]["train/loss"] == slower[1]["train/loss"]
+    assert [row["server_learning_rate"] for row in rows] == ["", "0.5", "1.0", "0.5"]
+    unbroken = train("rounds=4", "server_schedule=exponential", "server_schedule.every=2")
+    run = train("rounds=3", "server_schedule=exponential", "server_schedule.every=2")
+    train("--resume", str(run), "rounds=4")
+    assert metrics(run) == metrics(unbroken)
+
+
+def test_scaffold_keeps_what_clients_had_at_each_checkpoint(train):
+    """As after a kill -9 in round 5: files of later rounds than the checkpoint's are there, and must not be read."""
+    overrides = ["rounds=5", *ALGORITHMS["scaffold"]]
+    unbroken, run = train(*overrides), train(*overrides)
+    files = {path.name for path in (run / "client_states").iterdir()}
+    (run / "checkpoints" / "round_000005.npz").unlink()
+    train("--resume", str(run))
+    assert metrics(run) == metrics(unbroken)
+    assert {path.name for path in (run / "client_states").iterdir()} == files
+    versions = {}
+    for client in (run / "client_states").iterdir():
+        name, _, version = client.stem.partition("-")
+        versions.setdefault(name, []).append(int(version))
+    # What the checkpoints of rounds 4 and 5 need, and nothing else.
+    for rounds in versions.values():
+        assert len(rounds) == 1 or (len(rounds) == 2 and max(rounds) == 5)
+    assert len(versions) > 3
+
+
+def test_scaffold_without_its_files_is_refused(train):
+    run = train("rounds=3", *ALGORITHMS["scaffold"])
+    next((run / "client_states").glob("*-000003.npz")).unlink()
+    assert "is missing: what writer_" in train("--resume", str(run), "rounds=4", code=1).stderr
+
+
+def test_scaffold_sends_twice_the_bits_both_ways(train):
+    ours = metrics(train("rounds=1", *ALGORITHMS["scaffold"]))[1]
+    theirs = metrics(train("rounds=1", "algorithm.weighted=false"))[1]
+    model = 3 * 32 * (784 * 16 + 16 + 16 * 10 + 10)
+    for bits in ("aggregated_bits_round", "broadcasted_bits_round"):
+        assert int(ours[bits]) == int(theirs[bits]) + model
+    # Its first steps are those of FedAvg: all variates are zero.
+    assert ours["train/loss"] == theirs["train/loss"]
+
+
+def test_scaffold_on_tffs_runtime_is_refused(train):
+    assert "tells nothing of single clients" in train("runtime=tff", *ALGORITHMS["scaffold"], code=2).stderr
