@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.cases import CASES
-from benchmarks.harness import Harness
+from benchmarks.harness import Harness, PlanError
 from benchmarks.lineup import Lineup
 from benchmarks.machine import machine, source
 from benchmarks.processes import adopt_orphans
@@ -45,13 +46,19 @@ def main() -> int:
     arguments = parser.parse_args()
     results = Results(arguments.results)
     if not arguments.report:
-        _measure(arguments, results)
+        try:
+            _measure(arguments, results)
+        except PlanError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
     arguments.results.with_suffix(".md").write_text(report(results.cases))
     failed = [of for case in results.cases.values() for of in case["comparisons"].values() if "failed" in of]
     return 1 if failed else 0
 
 
 def _measure(arguments: argparse.Namespace, results: Results) -> None:
+    # What `kill` sends ends the sides too, which may be held just now.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     adopt_orphans()
     keys = arguments.only or list(CASES)
     if arguments.again:

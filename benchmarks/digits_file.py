@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,7 @@ def write(source: Path, target: Path, writers: int = WRITERS, sizes: dict[str, i
 
 def _spans(size: int, writers: int) -> Iterator[tuple[int, int]]:
     bounds = np.linspace(0, size, writers + 1).astype(int).tolist()
-    yield from zip(bounds[:-1], bounds[1:], strict=True)
+    yield from pairwise(bounds)
 
 
 def _examples(reader: sqlite3.Connection, split: str, size: int, writers: int) -> Iterator[tuple[str, str, bytes]]:

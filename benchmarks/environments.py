@@ -65,5 +65,5 @@ def _run(command: Sequence[str], folder: Path) -> None:
 
 def reason(output: str) -> str:
     """Shortens what uv says to one line without addresses: results are published."""
-    lines = [line.strip(" ×╰─▶│├") for line in output.splitlines() if line.strip()]
+    lines = [line.strip(" \u00d7╰─▶│├") for line in output.splitlines() if line.strip()]
     return re.sub(r"\b\w+://\S+", "(address)", " ".join(lines[-3:]))[:300]

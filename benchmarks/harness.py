@@ -25,6 +25,10 @@ from benchmarks.whole import MEASURES, Setting, comparison
 from benchmarks.workload import Workload
 
 
+class PlanError(Exception):
+    """The work cannot be written down, for example since the data set cannot be reached; the message says why."""
+
+
 @dataclass(frozen=True)
 class Harness:
     """Measures cases one after the other.
@@ -100,7 +104,11 @@ class Harness:
         self._keep(key, "all", facts, began)
 
     def plan(self, workload: Workload) -> Path:
-        """Writes the plan of a workload, unless it is written, and returns its folder."""
+        """Writes the plan of a workload, unless it is written, and returns its folder.
+
+        Raises:
+            PlanError: It cannot be written.
+        """
         text = json.dumps(asdict(workload))
         for folder in self.scratch.glob("plan-*"):
             if (folder / "workload.json").read_text() == text:
@@ -110,7 +118,7 @@ class Harness:
         command = [sys.executable, "-m", "benchmarks.export", str(folder)]
         done = subprocess.run(command, cwd=ROOT, env=self.lineup.environment(), capture_output=True, text=True)
         if done.returncode:
-            raise SideError(f"the plan cannot be written: {' / '.join(done.stderr.strip().splitlines()[-2:])}")
+            raise PlanError(f"the plan cannot be written: {' / '.join(done.stderr.strip().splitlines()[-2:])}")
         (folder / "workload.json").write_text(text)
         return folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,14 @@ def compare_rounds(lineup: Lineup, plan: Path, names: tuple[str, str], turns: Tu
         UnequalWork: They did not do the same.
         NotInstalled: A peer does not install.
     """
-    with lineup.start(names[0], plan) as subject, lineup.start(names[1], plan) as reference:
-        sides = (subject, reference)
-        for side in sides:
-            # In the order of starting: the first may be long done, and is held at once.
+    with ExitStack() as stack:
+        sides = []
+        for name in names:
+            # One after the other: a side that is quick to start would be ahead before it could be held.
+            side = stack.enter_context(lineup.start(name, plan))
             side.wait_for_round(turns.warm_up)
             side.hold()
+            sides.append(side)
         pairs = []
         for repeat in range(turns.repeats):
             last = turns.warm_up + (repeat + 1) * turns.block
