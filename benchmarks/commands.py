@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.lineup import Lineup
 from benchmarks.processes import TIMEOUT, Side, SideError
+from fedcli.runs.metrics import read_metrics
 
 #: Seconds between two looks at a file.
 _PAUSE = 0.005
@@ -38,16 +40,20 @@ class Run:
         Raises:
             SideError: The run ended before, or takes too long.
         """
-        while self._rows() <= round:
+        while self._count() <= round:
             ended = self.side.process.poll() is not None
-            if ended and self._rows() <= round:
+            if ended and self._count() <= round:
                 raise SideError(f"ended before round {round}: {self.side.output[-300:].strip()}")
             if time.perf_counter() - self.side.began > TIMEOUT:
                 raise SideError(f"round {round} was not done within {TIMEOUT} s")
             time.sleep(_PAUSE)
         return time.perf_counter() - self.side.began
 
-    def _rows(self) -> int:
+    def rows(self) -> list[dict[str, Any]]:
+        """Returns the rows of metrics.csv."""
+        return [dict(row) for row in read_metrics(self._metrics)]
+
+    def _count(self) -> int:
         """Counts the whole rows below the header; the first is that of round 0."""
         try:
             return self._metrics.read_bytes().count(b"\n") - 1

@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.cases import CASES, ROUNDS, RoundsCase
 from benchmarks.environments import NotInstalled
 from benchmarks.lineup import Lineup
-from benchmarks.machine import ROOT, load
+from benchmarks.machine import ROOT, others
 from benchmarks.processes import SideError, end_descendants
 from benchmarks.results import Results
 from benchmarks.rounds import Turns, UnequalWork, compare_rounds
@@ -75,6 +75,7 @@ class Harness:
             result = comparison("a round", "s", names, [], target)
             began = time.perf_counter()
             try:
+                self.lineup.python(reference)  # before the other side is started, which would wait for it
                 measured = compare_rounds(self.lineup, plan, names, turns)
             except NotInstalled as error:
                 measured = {"skipped": str(error)}
@@ -123,7 +124,7 @@ class Harness:
         return folder
 
     def _facts(self) -> dict[str, Any]:
-        return {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "load": round(load(), 2)}
+        return {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "others": round(others(), 2)}
 
     def _keep(self, case: str, name: str, result: Mapping[str, Any], began: float) -> None:
         took = round(time.perf_counter() - began, 1)

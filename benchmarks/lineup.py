@@ -60,6 +60,15 @@ class Lineup:
     folder: Path
     cache: Path
 
+    def python(self, name: str) -> Path:
+        """Returns a side's interpreter; a peer's environment is made where it is missing.
+
+        Raises:
+            NotInstalled: It is a peer that does not install.
+        """
+        peer = ENTRIES[name].peer
+        return Path(sys.executable) if peer is None else environments.python(peer, self.folder)
+
     def start(self, name: str, plan: Path) -> Side:
         """Starts a side on a plan.
 
@@ -67,8 +76,7 @@ class Lineup:
             NotInstalled: It is a peer that does not install.
         """
         entry = ENTRIES[name]
-        python = sys.executable if entry.peer is None else str(environments.python(entry.peer, self.folder))
-        launch = [python]
+        launch = [str(self.python(name))]
         if entry.processes > 1:
             launch += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={entry.processes}"]
         command = [*launch, "-m", entry.module, str(plan)]

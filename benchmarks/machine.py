@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import re
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 #: Files of this folder that make no difference to a measurement.
 _NOT_MEASURING = {"report.py", "compare.py", "compression.py"}
-#: More processes than this waiting for a core, on the average of the last minute, and others are at work.
-QUIET = 0.5
+#: Seconds that are looked at to tell whether others use the machine.
+_LOOK = 0.4
+#: With more cores busy than this before a comparison begins, its numbers are not to be trusted.
+QUIET = 0.2
 
 
 def machine() -> dict[str, Any]:
@@ -41,9 +44,19 @@ def processor(cpuinfo: str) -> str:
     return f"{field('model name')} (family {field('cpu family')}, model {field('model')}, {vectors})"
 
 
-def load() -> float:
-    """Returns the number of processes that waited for a core, averaged over the last minute."""
-    return os.getloadavg()[0]
+def others() -> float:
+    """Returns how many cores are busy now, while no side of the benchmark runs: others use them."""
+    before = busy_seconds(Path("/proc/stat").read_text())
+    began = time.perf_counter()
+    time.sleep(_LOOK)
+    after = busy_seconds(Path("/proc/stat").read_text())
+    return (after - before) / (time.perf_counter() - began)
+
+
+def busy_seconds(stat: str) -> float:
+    """Sums the time that all cores have worked since the machine was started, from the content of /proc/stat."""
+    user, nice, system, _, _, irq, softirq, *_ = map(int, stat.splitlines()[0].split()[1:])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def source() -> str:

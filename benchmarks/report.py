@@ -51,11 +51,9 @@ def _conditions(cases: Mapping[str, Mapping[str, Any]]) -> list[str]:
     measured = [of for case in cases.values() for of in case["comparisons"].values()]
     if len(_distinct(case["conditions"]["source"] for case in cases.values())) > 1:
         lines.append("**Not of one state of the code: some cases were measured before the last change.**")
-    busy = [of["load"] for of in measured if of["load"] > QUIET]
-    # The benchmark's own sides count as load for a minute after they ended, so one busy start says little.
-    first = [next(iter(case["comparisons"].values()))["load"] for case in cases.values()]
-    if busy and min(first, default=0) > QUIET:
-        lines.append(f"**Measured while others used the machine (load {max(busy)}): not to be trusted.**")
+    busy = [of["others"] for of in measured if of["others"] > QUIET]
+    if busy:
+        lines.append(f"**Measured while others used up to {max(busy):.1f} cores of the machine: not to be trusted.**")
     if any(case["conditions"]["repeats"] < 5 or case["conditions"]["rounds_share"] < 1 for case in cases.values()):
         lines.append("**A trial with few repeats or rounds: not to be trusted.**")
     if measured:

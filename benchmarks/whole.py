@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from benchmarks.environments import NotInstalled
 from benchmarks.lineup import BY_HAND, PEERS, Lineup
 from benchmarks.machine import ROOT
 from benchmarks.processes import Side, SideError, end_descendants
-from benchmarks.rounds import work_of
+from benchmarks.rounds import UnequalWork, work_of
+from benchmarks.sides.protocol import Plan
 from benchmarks.workload import Workload
 
 Comparisons = dict[str, dict[str, Any]]
@@ -80,16 +82,23 @@ def comparison(
 
 def start_up(setting: Setting) -> Comparisons:
     """Measures the time from the start of a process to the end of its first round, and of its tenth."""
-    workload = Workload("emnist", "cnn", clients=10, rounds=10)
+    # One more round than is measured: fedcli's last row waits for the evaluation, which the others do after it.
+    workload = Workload("emnist", "cnn", clients=10, rounds=11)
     plan = setting.plan(workload)
     taken: dict[str, list[tuple[float, float]]] = {}
-    missing: dict[str, str] = {}
+    missing: dict[str, dict[str, str]] = {}
     work: dict[str, Any] = {}
-    _first_rounds(setting, workload, "warm up: data and bytecode")
+    for name in PEERS:
+        try:
+            setting.lineup.python(name)
+        except NotInstalled as error:
+            missing[name] = {"skipped": str(error)}
+    _first_rounds(setting, workload, "warm-up")  # fetches the data, writes bytecode
     for repeat in range(setting.repeats):
         shutil.rmtree(setting.lineup.cache / "compiled", ignore_errors=True)
-        taken.setdefault("fedcli, cold", []).append(_first_rounds(setting, workload, f"cold-{repeat}"))
-        taken.setdefault("fedcli", []).append(_first_rounds(setting, workload, f"repeated-{repeat}"))
+        taken.setdefault("fedcli, cold", []).append(_first_rounds(setting, workload, f"cold-{repeat}")[0])
+        times, work["fedcli"] = _first_rounds(setting, workload, f"repeated-{repeat}")
+        taken.setdefault("fedcli", []).append(times)
         seconds = _import_tensorflow(setting)
         taken.setdefault("import tensorflow", []).append((seconds, seconds))
         for name in [*BY_HAND, "tff", *PEERS]:
@@ -97,21 +106,21 @@ def start_up(setting: Setting) -> Comparisons:
                 continue
             try:
                 with setting.lineup.start(name, plan) as side:
-                    taken.setdefault(name, []).append(tuple(side.wait_for_round(r) - side.began for r in (1, 10)))
+                    times = (side.wait_for_round(1) - side.began, side.wait_for_round(10) - side.began)
                     work[name] = work_of(side, workload.rounds)
-            except (NotInstalled, SideError) as error:
-                missing[name] = str(error)
-                taken.pop(name, None)
+                _check_steps(plan, work[name])
+                taken.setdefault(name, []).append(times)
+            except (SideError, UnequalWork) as error:
+                missing[name] = {"failed": str(error)}
             end_descendants()
 
     def compared(first: str, second: str, which: int, target: Target | None) -> dict[str, Any]:
         measure = ("first round done", "ten rounds done")[which]
         names = (first, second)
         if second in missing:
-            return comparison(measure, "s", names, [], target, skipped=missing[second])
+            return comparison(measure, "s", names, [], target, **missing[second])
         pairs = [[a[which], b[which]] for a, b in zip(taken[first], taken[second], strict=True)]
-        facts = {"work": {second: work[second]}} if second in work else {}
-        return comparison(measure, "s", names, pairs, target, **facts)
+        return comparison(measure, "s", names, pairs, target, work={of: work[of] for of in names if of in work})
 
     beat = Target(1.0, strictly=True)
     result = {"first/import": compared("fedcli", "import tensorflow", 0, Target(1.5))}
@@ -206,7 +215,7 @@ def real_size(setting: Setting) -> Comparisons:
     workload = Workload("emnist", "cnn", clients=10, rounds=10, max_batches=5)
     # Writers of the mirror differ in their digits; those with fewer than five batches would have less to do.
     with_enough = setting.plan(Workload(**{**vars(workload), "min_examples": 100}))
-    mirror = _participants_of(with_enough)
+    mirror = Plan(with_enough).settings["participants"]
     subprocess.run(
         [sys.executable, "-m", "benchmarks.digits_file"], cwd=ROOT, env=setting.lineup.environment(), check=True
     )
@@ -237,16 +246,33 @@ def real_size(setting: Setting) -> Comparisons:
     }
 
 
-def _participants_of(plan: Path) -> list[str]:
-    from benchmarks.sides.protocol import Plan
+def _first_rounds(setting: Setting, workload: Workload, name: str) -> tuple[tuple[float, float], dict[str, Any]]:
+    """Runs `fedcli train`, and returns the times of its first and tenth round and what it did."""
+    plan = Plan(setting.plan(workload))
+    with Run(setting.lineup, setting.scratch / name, workload.overrides(None)) as run:
+        times = run.wait_for_round(1), run.wait_for_round(10)
+        run.wait_for_round(workload.rounds)
+        rows = run.rows()[1:]
+    # metrics.csv has no steps: they follow from the examples, if those are the plan's.
+    expected = [plan.expected(round) for round in range(1, workload.rounds + 1)]
+    if [row["train/examples"] for row in rows] != [examples for _, examples in expected]:
+        raise SideError("fedcli trained on other examples than the plan has")
+    return times, {
+        "rounds": workload.rounds,
+        "steps": sum(steps for steps, _ in expected),
+        "examples": sum(examples for _, examples in expected),
+        "batch": [plan.batch_size, *plan.client(1, 0)[0].shape[1:]],
+        "dtype": str(plan.weights[0].dtype),
+        "accuracy": rows[-1]["eval/accuracy"],
+        "loss": rows[-1]["eval/loss"],
+        "versions": {package: version(package) for package in ("tensorflow", "tensorflow-federated")},
+    }
 
-    return Plan(plan).settings["participants"]
 
-
-def _first_rounds(setting: Setting, workload: Workload, name: str) -> tuple[float, float]:
-    folder = setting.scratch / "".join(c if c.isalnum() else "-" for c in name)
-    with Run(setting.lineup, folder, workload.overrides(None)) as run:
-        return run.wait_for_round(1), run.wait_for_round(workload.rounds)
+def _check_steps(plan: Path, work: dict[str, Any]) -> None:
+    expected = [Plan(plan).expected(round)[0] for round in range(1, work["rounds"] + 1)]
+    if work["steps_by_round"] != expected:
+        raise UnequalWork(f"steps differ from the plan's: {work['steps_by_round']}, planned {expected}")
 
 
 def _import_tensorflow(setting: Setting) -> float:

@@ -7,9 +7,9 @@ from benchmarks.whole import comparison
 MACHINE = {"processor": "Processor 3000", "cores": 2, "memory_gb": 24.0, "kernel": "6.1", "python": "3.11.7"}
 
 
-def _case(comparisons: dict[str, Any], load: float = 0.1, **conditions: Any) -> dict[str, Any]:
+def _case(comparisons: dict[str, Any], others: float = 0.01, **conditions: Any) -> dict[str, Any]:
     usual = {"machine": MACHINE, "source": "a", "repeats": 5, "rounds_share": 1.0}
-    facts = {"load": load, "measured": "2026-01-01T00:00:00+00:00", "took": 1.0}
+    facts = {"others": others, "measured": "2026-01-01T00:00:00+00:00", "took": 1.0}
     return {
         "conditions": usual | conditions,
         "comparisons": {name: {**of, **facts} for name, of in comparisons.items()},
@@ -79,6 +79,6 @@ def test_a_whole_case_that_failed_is_reported() -> None:
 def test_busy_machines_trials_and_mixed_code_are_marked() -> None:
     one = {"tff": comparison("a round", "s", ("fedcli", "tff"), [[1.0, 2.0]])}
     assert "not to be trusted" not in report({"mlp": _case(one)})
-    assert "others used the machine (load 3.5)" in report({"mlp": _case(one, load=3.5)})
+    assert "others used up to 1.5 cores" in report({"mlp": _case(one, others=1.5)})
     assert "A trial" in report({"mlp": _case(one, repeats=1)})
     assert "Not of one state" in report({"mlp": _case(one), "cnn-10": _case(one, source="b")})
