@@ -98,7 +98,7 @@ class TunedStudy:
         best = {}
         for name, several in self.candidates.items():
             tried = {
-                overrides: last_accuracy(tables(runs)[0], LAST)
+                overrides: last_accuracy(tables(runs.values())[0], LAST)
                 for index, overrides in enumerate(several)
                 if (runs := completed(tuning, folder, f"{name} {index}"))
             }
@@ -210,8 +210,8 @@ def _rows(study: Study, folder: Path) -> list[Row]:
     for name in study.settings:
         if not (done := completed(study, folder, name)):
             continue
-        runs = tables(done)
-        results = [json.loads(run.result_json.read_text()) for run in done]
+        runs = tables(done.values())
+        results = [json.loads(run.result_json.read_text()) for run in done.values()]
         arrivals = [arrived.round for table in runs if (arrived := arrival(table, TARGET))]
         measured = [metric for metric in _FAIRNESS if metric in results[0]["final"]]
         rows.append(

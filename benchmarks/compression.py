@@ -84,8 +84,9 @@ STUDIES = {"emnist": EMNIST, "shakespeare": SHAKESPEARE}
 _HEAD = """# Compression: bits against accuracy
 
 Made by `benchmarks/compression.py`. Accuracy: of the held-out examples, the mean of the run's last 10 evaluations, then
-the mean and standard deviation over seeds. Bits: those of the whole run. Distortion: squared error of a round's mean
-update, relative to its squared norm, the mean over rounds. One seed proves nothing about differences of a few tenths.
+the mean and standard deviation over seeds; the difference to `mean` is that of runs of the same seed. Bits: those of
+the whole run. Distortion: squared error of a round's mean update, relative to its squared norm, the mean over rounds.
+One seed proves nothing about differences of a few tenths.
 """
 
 
@@ -95,17 +96,33 @@ class Row:
 
     Attributes:
         name: Its name.
-        accuracies: Mean of the last evaluations' accuracy of each seed.
+        accuracies: Mean of the last evaluations' accuracy, by seed.
         up: Bits sent by clients in the whole run, the mean over seeds.
         down: Bits sent to clients.
         distortion: Mean of the rounds' relative squared error of the mean update; None where it was not measured.
     """
 
     name: str
-    accuracies: list[float]
+    accuracies: dict[int, float]
     up: float
     down: float
     distortion: float | None
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over seeds, per cent."""
+        return 100 * statistics.mean(self.accuracies.values())
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation over seeds, points."""
+        return 100 * statistics.pstdev(self.accuracies.values())
+
+    def points_above(self, base: Row) -> float:
+        """The mean difference to another row, over the seeds that both have, points."""
+        return 100 * statistics.mean(
+            accuracy - base.accuracies[seed] for seed, accuracy in self.accuracies.items() if seed in base.accuracies
+        )
 
 
 def main() -> None:
@@ -131,11 +148,14 @@ def _rows(study: Study, folder: Path) -> list[Row]:
         done = completed(study, folder, name)
         if not done:
             continue
-        rounds = tables(done)
-        accuracies = [last_accuracy(table, LAST) for table in rounds]
-        totals = [json.loads(run.result_json.read_text()) for run in done]
+        rounds = dict(zip(done, tables(done.values()), strict=True))
+        accuracies = {seed: last_accuracy(table, LAST) for seed, table in rounds.items()}
+        totals = [json.loads(run.result_json.read_text()) for run in done.values()]
         errors = [
-            row["aggregator/distortion"] for table in rounds for row in table[1:] if "aggregator/distortion" in row
+            row["aggregator/distortion"]
+            for table in rounds.values()
+            for row in table[1:]
+            if "aggregator/distortion" in row
         ]
         rows.append(
             Row(
@@ -156,12 +176,10 @@ def _table(rows: list[Row]) -> str:
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
-        mean, spread = 100 * statistics.mean(row.accuracies), 100 * statistics.pstdev(row.accuracies)
-        difference = mean - 100 * statistics.mean(base.accuracies)
         cells = (
             row.name,
-            f"{mean:.2f} ± {spread:.2f}" if len(row.accuracies) > 1 else f"{mean:.2f}",
-            f"{difference:+.2f}",
+            f"{row.accuracy:.2f} ± {row.spread:.2f}" if len(row.accuracies) > 1 else f"{row.accuracy:.2f}",
+            f"{row.points_above(base):+.2f}",
             len(row.accuracies),
             *(f"{row.up / 2**20:,.1f}", f"{base.up / row.up:.1f}x"),
             *(f"{row.down / 2**20:,.1f}", f"{base.down / row.down:.1f}x"),
@@ -180,7 +198,7 @@ def _draw(study: Study, rows: list[Row], path: Path) -> None:
     for axes, direction in zip(figure.subplots(1, 2, sharey=True), ("up", "down"), strict=True):
         # The baseline, and what saves bits in this direction.
         shown = [row for row in rows if row is base or getattr(row, direction) < 0.99 * getattr(base, direction)]
-        points = sorted((getattr(row, direction) / 2**20, 100 * statistics.mean(row.accuracies), row) for row in shown)
+        points = sorted((getattr(row, direction) / 2**20, row.accuracy, row) for row in shown)
         best, front = -1.0, []
         for bits, accuracy, _ in points:
             if accuracy > best:
@@ -189,7 +207,7 @@ def _draw(study: Study, rows: list[Row], path: Path) -> None:
         axes.step(*zip(*front, strict=True), where="post", color="0.7", zorder=0, label="Pareto front")
         for bits, accuracy, row in points:
             color = f"C{rows.index(row) % 10}"
-            axes.errorbar(bits, accuracy, 100 * statistics.pstdev(row.accuracies), marker="o", capsize=3, color=color)
+            axes.errorbar(bits, accuracy, row.spread, marker="o", capsize=3, color=color)
             axes.annotate(row.name, (bits, accuracy), xytext=(5, 5), textcoords="offset points", fontsize=8)
         axes.set(xscale="log", xlabel=f"bits {direction} in the whole run, Mibit", title=f"{direction}link")
         axes.margins(x=0.25)

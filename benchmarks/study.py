@@ -6,7 +6,7 @@ import argparse
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,10 +74,12 @@ def make_runs(
             future.result()
 
 
-def completed(study: Study, folder: Path, name: str) -> list[RunDirectory]:
+def completed(study: Study, folder: Path, name: str) -> dict[int, RunDirectory]:
     """Returns the completed runs of a row, by seed."""
-    runs = [_run(folder, name, seed) for seed in study.seeds]
-    return [run for run in runs if run.is_recorded and read_record(run.run_json).status == "completed"]
+    runs = {seed: _run(folder, name, seed) for seed in study.seeds}
+    return {
+        seed: run for seed, run in runs.items() if run.is_recorded and read_record(run.run_json).status == "completed"
+    }
 
 
 def last_accuracy(table: Sequence[Row], count: int) -> float:
@@ -85,7 +87,7 @@ def last_accuracy(table: Sequence[Row], count: int) -> float:
     return statistics.mean([value for row in table if (value := row["eval/accuracy"]) is not None][-count:])
 
 
-def tables(runs: Sequence[RunDirectory]) -> list[list[Row]]:
+def tables(runs: Iterable[RunDirectory]) -> list[list[Row]]:
     """Reads the metrics of runs."""
     return [read_metrics(run.metrics_csv) for run in runs]
 

@@ -6,7 +6,7 @@ FedcliError                 1   what is wrong (message), what to do next (hint)
 ├── DataError               1   a data set cannot be had or is damaged
 │   └── DownloadError       1   it could not be fetched
 ├── RunDirectoryError       1   a run directory cannot be written, read or resumed
-├── WorkerError             1   TFF's worker did not start or died
+├── WorkerError             1   those who do a round's work did not start or died
 ├── DivergedError           1   the loss is no longer a finite number
 └── Interrupted           130   the user (or a scheduler) asked the run to stop
 """
@@ -57,7 +57,7 @@ class RunDirectoryError(FedcliError):
 
 
 class WorkerError(FedcliError):
-    """TFF's own worker process did not start, or died."""
+    """Processes that do a round's work (TFF's own worker, Ray's) did not start, may not be used, or died."""
 
 
 class DivergedError(FedcliError):

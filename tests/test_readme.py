@@ -72,8 +72,9 @@ def test_command(command, invoke, tmp_path_factory, monkeypatch, request):
         origin = shared("mirror" if "dickens" in command else "mirror_small").resolve().as_uri()
     invoke_environment(monkeypatch, FEDCLI_ORIGIN=origin)
     if words[0] == "compare":
-        invoke("train", "-m", "model=mlp", *SMALL, "rounds=1", "seed=1,2", "hydra.sweep.dir=outputs/sweep")
-        words = [word for word in words if "0.3" not in word and word != "--target"]
+        simulated = ["sampling.simulate=true"] if "simulated_seconds" in words else []
+        invoke("train", "-m", "model=mlp", *SMALL, "rounds=1", "seed=1,2", "hydra.sweep.dir=outputs/sweep", *simulated)
+        words = [word for word in words if not word.startswith("eval/accuracy=") and word != "--target"]
         words = ["outputs/sweep" if word.startswith("outputs/") else word for word in words]
     elif words[0] == "generate" and "--run" in words:
         words[words.index("--run") + 1] = request.getfixturevalue("tiny_text_model")

@@ -30,6 +30,7 @@ class Against(StrEnum):
     ROUND = "round"
     BITS = "bits"
     SECONDS = "seconds"
+    SIMULATED_SECONDS = "simulated_seconds"
 
 
 def command(

@@ -176,7 +176,6 @@ def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext
 
     from fedcli.cli.logs import logging_to
     from fedcli.runs.atomic import write_text
-    from fedcli.runs.record import write_record
     from fedcli.runs.recorded import recorded
 
     with (
@@ -188,16 +187,12 @@ def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext
             argv=context.argv,
             overrides=context.overrides,
             seed=config.seed,
-        ) as record,
+        ) as journal,
     ):
         write_text(run.config_yaml, OmegaConf.to_yaml(dataclasses.asdict(config)))
 
-        def on_resume(round: int) -> None:
-            record.resume(round)
-            write_record(run.run_json, record)
-
         with progress:
-            return kind.run(config, run, progress, on_resume)
+            return kind.run(config, run, progress, journal)
 
 
 def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:

@@ -16,7 +16,7 @@ class Kind:
     Attributes:
         schema: The dataclass of its config. It has `seed`, `rounds` (or `epochs`) and `output_dir`.
         check: Refuses a config that cannot run, cheaply, and completes it.
-        run: Runs it: (config, run directory, observer, on_resume) to what result.json says.
+        run: Runs it: (config, run directory, observer, journal) to what result.json says.
         length: The key that says how long a run is, `rounds` or `epochs`.
         check_new: Refuses what a resumed run may do and a new one may not.
         progress: Makes the observer that shows the run, a context manager; called with what its lines begin with.

@@ -33,8 +33,18 @@ CHANGEABLE = {
     "runtime.threads",
     "runtime.cache",
     "runtime.start_timeout",
+    "runtime.address",
+    "runtime.workers",
+    "runtime.num_cpus",
+    "runtime.num_gpus",
+    "runtime.data",
+    "runtime.call_timeout",
+    "runtime.tries",
     "logger.name",  # and all other keys of the group
 }
+
+#: Runtimes that a resumed run may change between: their numbers are the same, bit for bit.
+_EXCHANGEABLE = {"local", "ray"}
 
 
 def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
@@ -105,7 +115,10 @@ def changes(before: Any, now: Any) -> dict[str, tuple[Any, Any]]:
     return {
         key: (old.get(key), new.get(key))
         for key in (*old, *(key for key in new if key not in old))
-        if key not in CHANGEABLE and not key.startswith("logger.") and old.get(key) != new.get(key)
+        if key not in CHANGEABLE
+        and not key.startswith("logger.")
+        and old.get(key) != new.get(key)
+        and not (key == "runtime.name" and {old.get(key), new.get(key)} <= _EXCHANGEABLE)
     }
 
 

@@ -66,6 +66,9 @@ def _check_values(config: TrainConfig) -> None:
     ):
         if value is not None and value < least:
             raise ConfigError(f"{key}={value}: must be at least {least}", f"set it with {key}=VALUE")
+    for key, requirement in config.sampling.problems(config.clients_per_round):
+        value = getattr(config.sampling, key)
+        raise ConfigError(f"sampling.{key}={value}: {requirement}", f"set it with sampling.{key}=VALUE")
     check_objective(config.objective)
     if not config.output_dir.strip():
         raise ConfigError("output_dir=: must be a folder", "output_dir=. is the current one")
@@ -106,6 +109,13 @@ def check_clients_per_round(config: TrainConfig, num_clients: int) -> None:
     Raises:
         ConfigError: There are fewer clients.
     """
+    asked = config.sampling.asked(config.clients_per_round)
+    if asked > num_clients >= config.clients_per_round:
+        raise ConfigError(
+            f"sampling.overselect={config.sampling.overselect:g} asks {asked} clients a round: "
+            f"{_whose_clients(config)} {num_clients} clients",
+            "lower it, or clients_per_round",
+        )
     if config.clients_per_round > num_clients:
         raise ConfigError(
             f"clients_per_round={config.clients_per_round}: {_whose_clients(config)} {num_clients} clients",

@@ -20,8 +20,8 @@ _METRICS = (
     "eval/random_characters_accuracy",
 )
 _TOTALS = ("broadcasted_bits", "aggregated_bits", "seconds")
-#: What begins so is measured by a component; which there are is known when the round is compiled.
-_OF_COMPONENTS = ("aggregator/", "distributor/", "finalizer/", "client_work/")
+#: What begins so is measured by a component, or simulated; which there are is known when the round is compiled.
+_OF_COMPONENTS = ("aggregator/", "distributor/", "finalizer/", "client_work/", "clients/", "simulated_seconds")
 
 
 def check_objective(name: str, measured: Iterable[str] | None = None) -> None:

@@ -156,6 +156,14 @@ class FederatedDataset(ABC):
         """Counts each training client's examples; data sets that can do it without reading them all do so."""
         return {client: len(self.client(client)) for client in self.client_ids}
 
+    def smaller_than(self, num_examples: int) -> list[str]:
+        """Returns the training clients with fewer examples; likewise."""
+        return [client for client, size in self.sizes().items() if size < num_examples]
+
+    def size(self, client_id: str) -> int:
+        """Counts one training client's examples; likewise."""
+        return len(self.client(client_id))
+
     def test_size(self) -> int:
         """Counts the examples of the test split; likewise."""
         return len(self.test())
@@ -247,8 +255,7 @@ class DatasetConfig(Component, ABC):
         Args:
             dataset: What `load` returned.
         """
-        needed = self.batch_size if self.drop_remainder else 1
-        return [client for client, size in dataset.sizes().items() if size < needed]
+        return dataset.smaller_than(self.batch_size if self.drop_remainder else 1)
 
     def replace(self, **changes: object) -> DatasetConfig:
         """Returns a copy with some keys changed."""

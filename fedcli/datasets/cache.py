@@ -58,6 +58,20 @@ def is_cached(file: Path) -> bool:
     return record is not None and _unchanged(file, record)
 
 
+def fingerprint(file: Path) -> tuple[int, str]:
+    """Returns the size and the SHA-256 hash of a file, in the cache or not.
+
+    What the cache remembers of the file is used where size and time say that it is unchanged; else all of it is read.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    record = _read_record(file)
+    if record is None or not _unchanged(file, record):
+        record = _describe(file, "")
+    return record.size, record.sha256
+
+
 def fetch(
     path: str,
     origin: str | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
 
@@ -45,7 +45,7 @@ class LabelledDataset(FederatedDataset):
         self._feature: Feature = (feature, spec.x_shape, spec.x_dtype)
         self._train, self._test = train, test
         self.client_ids = choose_clients(database.client_ids(train), clients)
-        self._tested: Sequence[str] = database.client_ids(test) if clients is None else self.client_ids
+        self._tested = None if clients is None else self.client_ids
 
     def client(self, client_id: str) -> Examples:
         """Reads one client's training examples; see the base class."""
@@ -62,8 +62,8 @@ class LabelledDataset(FederatedDataset):
 
     def tested_clients(self) -> list[str]:
         """Finds them in the index; see the base class."""
-        sizes = self._database.sizes(self._test)
-        return [client for client in self.client_ids if client in sizes]
+        sizes = self._database.sizes(self._test, self.client_ids)
+        return [self.client_ids[place] for place in np.flatnonzero(sizes)]
 
     def labels(self) -> NDArray[np.int32]:
         """Reads the labels alone; see the base class."""
@@ -79,8 +79,17 @@ class LabelledDataset(FederatedDataset):
 
     def sizes(self) -> dict[str, int]:
         """Counts each client's training examples from the index; see the base class."""
-        sizes = self._database.sizes(self._train)
-        return {client: sizes.get(client, 0) for client in self.client_ids}
+        sizes = self._database.sizes(self._train, self.client_ids)
+        return dict(zip(self.client_ids, sizes.tolist(), strict=True))
+
+    def smaller_than(self, num_examples: int) -> list[str]:
+        """Counts in the index, and holds an id only of those it returns; see the base class."""
+        sizes = self._database.sizes(self._train, self.client_ids)
+        return [self.client_ids[place] for place in np.flatnonzero(sizes < num_examples)]
+
+    def size(self, client_id: str) -> int:
+        """Counts a client's training examples from the index; see the base class."""
+        return self._database.size(self._train, client_id)
 
     def test_size(self) -> int:
         """Counts the test examples from the index; see the base class."""

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.datasets.cache import cached_path, fetch
+from fedcli.datasets.client_ids import ClientIds
 from fedcli.datasets.origin import PUBLISHED_ORIGIN, resolve_origin
 from fedcli.datasets.progress import transfer
 from fedcli.errors import DataError
@@ -189,6 +190,10 @@ class ClientDatabase:
         self._connections: WeakSet[_Connection] = WeakSet()
 
     def _query(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+        return list(self._stream(sql, parameters))
+
+    def _stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Any]:
+        """Reads rows as they are asked for, which can be more than the memory holds."""
         connection: _Connection | None = getattr(self._local, "connection", None)
         # A connection must not be used on the other side of a fork.
         if connection is None or self._local.pid != os.getpid():
@@ -198,7 +203,7 @@ class ClientDatabase:
             self._local.connection, self._local.pid = connection, os.getpid()
             self._connections.add(connection)
         try:
-            return connection.execute(sql, parameters).fetchall()
+            yield from connection.execute(sql, parameters)
         except sqlite3.DatabaseError as error:
             raise DataError(
                 f"{self.path} cannot be read: {error}",
@@ -210,15 +215,35 @@ class ClientDatabase:
         sql = "SELECT split_name, COUNT(DISTINCT client_id) FROM client_metadata GROUP BY split_name"
         return dict(self._query(sql))
 
-    def client_ids(self, split: str) -> list[str]:
+    def client_ids(self, split: str) -> ClientIds:
         """Returns the ids of a split's clients, sorted."""
-        sql = "SELECT DISTINCT client_id FROM client_metadata WHERE split_name = ?"
-        return sorted(row[0] for row in self._query(sql, (split,)))
+        # SQLite sorts by the bytes of UTF-8, which is how Python sorts texts.
+        sql = "SELECT DISTINCT client_id FROM client_metadata WHERE split_name = ? ORDER BY client_id"
+        return ClientIds(client for (client,) in self._stream(sql, (split,)))
 
-    def sizes(self, split: str) -> dict[str, int]:
-        """Returns the number of examples of each client of a split. Reads the index only."""
-        sql = "SELECT client_id, COUNT(*) FROM examples WHERE split_name = ? GROUP BY client_id"
-        return dict(self._query(sql, (split,)))
+    def sizes(self, split: str, clients: Iterable[str]) -> NDArray[np.int64]:
+        """Returns the number of examples of each of some clients of a split. Reads the index only.
+
+        Args:
+            split: The split.
+            clients: Their ids, sorted.
+        """
+        sql = "SELECT client_id, COUNT(*) FROM examples WHERE split_name = ? GROUP BY client_id ORDER BY client_id"
+        found = self._stream(sql, (split,))
+
+        def sizes() -> Iterator[int]:
+            client, size = next(found, (None, 0))
+            for wanted in clients:
+                while client is not None and client < wanted:
+                    client, size = next(found, (None, 0))
+                yield size if client == wanted else 0
+
+        return np.fromiter(sizes(), np.int64)
+
+    def size(self, split: str, client_id: str) -> int:
+        """Returns the number of examples of one client of a split. Reads the index only."""
+        sql = "SELECT COUNT(*) FROM examples WHERE split_name = ? AND client_id = ?"
+        return int(self._query(sql, (split, client_id))[0][0])
 
     def read_client(self, split: str, client_id: str) -> list[bytes]:
         """Reads one client's serialized examples, in the order in which they are stored."""
@@ -235,11 +260,17 @@ class ClientDatabase:
             (split,),
         )
 
-    def rows(self, split: str, clients: Iterable[str]) -> NDArray[np.int64]:
-        """Returns the row numbers of the examples of a split's clients, by client. Reads the index only."""
-        wanted = set(clients)
+    def rows(self, split: str, clients: Iterable[str] | None = None) -> NDArray[np.int64]:
+        """Returns the row numbers of the examples of a split, by client. Reads the index only.
+
+        Args:
+            split: The split.
+            clients: The only clients whose examples count; None for all.
+        """
         sql = "SELECT client_id, rowid FROM examples WHERE split_name = ? ORDER BY client_id, rowid"
-        return np.array([row for client, row in self._query(sql, (split,)) if client in wanted], np.int64)
+        found = self._stream(sql, (split,))
+        wanted = None if clients is None else set(clients)
+        return np.fromiter((row for client, row in found if wanted is None or client in wanted), np.int64)
 
     def read_rows(self, rows: Iterable[int]) -> Iterator[bytes]:
         """Reads the serialized examples of the given rows, in the order given."""

@@ -34,14 +34,18 @@ def spread_subset(total: int, limit: int | None) -> NDArray[np.int64]:
     return edges[:-1] + within.astype(np.int64)
 
 
-def choose_clients(available: Sequence[str], chosen: Sequence[str] | None) -> list[str]:
-    """Returns the chosen clients, sorted; all of them for None.
+def choose_clients(available: Sequence[str], chosen: Sequence[str] | None) -> Sequence[str]:
+    """Returns the chosen clients, sorted; `available` itself for None.
+
+    Args:
+        available: Every client, sorted.
+        chosen: The only clients to use.
 
     Raises:
         ConfigError: There is no such client, or none is chosen.
     """
     if chosen is None:
-        return sorted(available)
+        return available
     if not chosen:
         raise ConfigError("dataset.clients=[]: no client is left", "name at least one, or null for all clients")
     known = set(available)

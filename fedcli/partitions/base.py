@@ -164,6 +164,10 @@ class PartitionedDataset(FederatedDataset):
         """Counts what was dealt; see the base class."""
         return {client: len(positions) for client, positions in self._dealt.items()}
 
+    def size(self, client_id: str) -> int:
+        """Counts what was dealt to a client; see the base class."""
+        return len(self._dealt[client_id])
+
     def test_size(self) -> int:
         """Counts the data set's own test split; see the base class."""
         return self._dataset.test_size()

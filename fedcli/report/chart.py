@@ -14,7 +14,12 @@ from fedcli.report.measure import Against, less_is_better
 MOST_CURVES = 10
 #: Bits of methods differ by orders of magnitude: beyond this ratio of the ends, the axis is logarithmic.
 _LOG_BEYOND = 20
-_X_LABELS = {"round": "round", "bits": "Mibit sent up, all clients and rounds", "seconds": "seconds of training"}
+_X_LABELS = {
+    "round": "round",
+    "bits": "Mibit sent up, all clients and rounds",
+    "seconds": "seconds of training",
+    "simulated_seconds": "simulated seconds",
+}
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def drawn_groups(comparison: Comparison, groups: Sequence[GroupResult]) -> list[
 
 
 def curves_chart(comparison: Comparison, groups: Sequence[GroupResult], against: Against) -> Chart:
-    """Builds the chart of the metric against rounds, bits or seconds, with bands of one standard deviation."""
+    """Builds the chart of the metric against rounds, bits or time, with bands of one standard deviation."""
     question = comparison.question
     series = []
     for result in drawn_groups(comparison, groups):
@@ -109,7 +114,7 @@ def curves_chart(comparison: Comparison, groups: Sequence[GroupResult], against:
         series = [_positive(item) for item in series]
     target = question.target
     line = target.value if target and target.metric == question.metric else None
-    title = f"{question.metric} against {'rounds' if against == 'round' else against}"
+    title = f"{question.metric} against {'rounds' if against == 'round' else against.replace('_', ' ')}"
     return Chart(title, _X_LABELS[against], question.metric, series, log_x, y_line=line)
 
 

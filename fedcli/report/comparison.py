@@ -48,6 +48,7 @@ class Arrivals:
         aggregated_bits: Bits sent up until then.
         broadcasted_bits: Bits sent down until then.
         seconds: Of training until then.
+        simulated_seconds: Of the simulated devices until then; without a value where none were.
     """
 
     reached: int
@@ -56,6 +57,7 @@ class Arrivals:
     aggregated_bits: Summary
     broadcasted_bits: Summary
     seconds: Summary
+    simulated_seconds: Summary
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ def compare(loaded: Loaded, question: Question) -> Comparison:
     """Compares runs.
 
     Raises:
-        UsageError: No run has the metric, or the baseline fits none or several groups.
+        UsageError: No run has the metric, a run has nothing to draw it against, or the baseline fits none or several
+            groups.
     """
     groups, repeats = group_runs(run for run in loaded.runs if run.status == "completed")
     repeated = {run.folder: run for run in repeats}
@@ -144,6 +147,7 @@ def compare(loaded: Loaded, question: Question) -> Comparison:
         for metric in asked:
             if metric not in metrics:
                 raise UsageError(f"{metric}: no run has this metric", _choices(metric, metrics))
+    _check_against(groups, question.against)
     configs = [group.config for group in groups]
     keys = telling_keys(configs)
     baseline = _find_baseline(configs, keys, question.baseline) if groups else 0
@@ -226,7 +230,22 @@ def _arrivals(group: Group, target: Target) -> Arrivals:
         aggregated_bits=summarize(arrival.aggregated_bits for arrival in found),
         broadcasted_bits=summarize(arrival.broadcasted_bits for arrival in found),
         seconds=summarize(arrival.seconds for arrival in found),
+        simulated_seconds=summarize(arrival.simulated_seconds for arrival in found),
     )
+
+
+def _check_against(groups: Sequence[Group], against: Against) -> None:
+    """Refuses to draw runs against a time that was not simulated: their curves would be missing without a word."""
+    if against != "simulated_seconds":
+        return
+    runs = [run for group in groups for run in group.runs]
+    without = [run for run in runs if "simulated_seconds" not in run.rows[0]]
+    if without:
+        raise UsageError(
+            f"--against simulated_seconds: {len(without)} of {count(len(runs), 'run')} simulated no time, "
+            f"such as {without[0].folder}",
+            "train them with sampling.simulate=true, or leave them out",
+        )
 
 
 def _front(groups: Sequence[Group], metric: str) -> list[bool]:

@@ -18,7 +18,7 @@ class Curve:
     """A metric against what was spent; all lists are of one length.
 
     Attributes:
-        x: Rounds, bits sent up, or seconds, so far; the mean over the seeds.
+        x: Rounds, bits sent up, or seconds (real or simulated), so far; the mean over the seeds.
         y: The metric's mean over the seeds.
         spread: Its sample standard deviation over the seeds; empty with one seed.
     """

@@ -13,6 +13,9 @@ from fedcli.report.load import Run
 #: Keys that cannot change a run's numbers: where it is kept, how often it is saved, how many threads did the work.
 NEUTRAL = frozenset(
     {"output_dir", "runtime.threads", "dataset.cache_dir", "cache_dir", "checkpoint.every", "checkpoint.keep"}
+    # Those of runtime=ray: where the work was done.
+    | {"runtime.address", "runtime.workers", "runtime.num_cpus", "runtime.num_gpus", "runtime.data"}
+    | {"runtime.call_timeout", "runtime.tries", "runtime.start_timeout", "runtime.cache"}
 )
 _NEUTRAL_GROUPS = ("logger", "hydra")
 

@@ -129,8 +129,8 @@ def _differences(comparison: Comparison, groups: Sequence[GroupResult]) -> str:
 
 def _curves(comparison: Comparison, groups: Sequence[GroupResult]) -> str:
     axes: list[Against] = ["round", "bits"]
-    if comparison.question.against == "seconds":
-        axes.append("seconds")
+    if comparison.question.against not in axes:
+        axes.append(comparison.question.against)
     charts = [curves_chart(comparison, groups, against) for against in axes]
     charts.append(front_chart(comparison, groups))
     drawn = [draw_svg(chart) for chart in charts if not chart.is_empty]

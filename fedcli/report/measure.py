@@ -11,10 +11,10 @@ from fedcli.errors import UsageError
 from fedcli.report.statistics import is_finite
 from fedcli.runs.metrics import Row
 
-Against = Literal["round", "bits", "seconds"]
+Against = Literal["round", "bits", "seconds", "simulated_seconds"]
 
 #: Metrics of which less is better.
-_LESS_IS_BETTER = re.compile(r"loss|perplexity|error", re.IGNORECASE)
+_LESS_IS_BETTER = re.compile(r"loss|perplexity|error|seconds", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,18 @@ class Arrival:
         aggregated_bits: Sent by clients in all rounds until then.
         broadcasted_bits: Sent to clients, likewise.
         seconds: Of training and aggregation, likewise.
+        simulated_seconds: Of the simulated devices, likewise; None where none were.
     """
 
     round: float
     aggregated_bits: float | None
     broadcasted_bits: float | None
     seconds: float
+    simulated_seconds: float | None
 
 
 def less_is_better(metric: str) -> bool:
-    """Tells whether a metric is a loss."""
+    """Tells whether a metric is a loss, or a cost in time."""
     return _LESS_IS_BETTER.search(metric) is not None
 
 
@@ -98,12 +100,18 @@ def arrival(rows: Sequence[Row], target: Target) -> Arrival | None:
     for row, spent in zip(rows, seconds(rows), strict=True):
         value = row.get(target.metric)
         if is_finite(value) and sign * value >= sign * target.value:
-            return Arrival(row["round"] or 0, row.get("aggregated_bits"), row.get("broadcasted_bits"), spent)
+            return Arrival(
+                row["round"] or 0,
+                row.get("aggregated_bits"),
+                row.get("broadcasted_bits"),
+                spent,
+                row.get("simulated_seconds"),
+            )
     return None
 
 
 def positions(rows: Sequence[Row], against: Against) -> list[float | None]:
-    """Returns where each row stands: rounds, bits sent up so far, or seconds so far."""
+    """Returns where each row stands: rounds, bits sent up so far, or seconds so far, real or simulated."""
     if against == "seconds":
         return [*seconds(rows)]
-    return [row.get("round" if against == "round" else "aggregated_bits") for row in rows]
+    return [row.get("aggregated_bits" if against == "bits" else against) for row in rows]

@@ -51,6 +51,8 @@ def default_columns(comparison: Comparison) -> list[str]:
     """Names the columns of the table where none are asked for."""
     target = ["target"] if comparison.question.target else []
     fixed = ["seeds", "rounds", "final", "best", "difference", "up", "down", "ratio", "seconds", *target, "front"]
+    if comparison.question.against == "simulated_seconds" and comparison.groups:
+        fixed.insert(fixed.index("seconds"), "simulated_seconds")
     if len(comparison.groups) < 2:
         fixed.remove("difference")
     fixed += [metric for metric in FAIRNESS if metric in comparison.metrics]
@@ -278,6 +280,8 @@ def _arrival_text(result: GroupResult) -> str:
         return "never"
     parts = [f"round {text.whole(found.round.mean)}", f"{text.mebibits(found.aggregated_bits.mean)} up"]
     parts.append(text.seconds(found.seconds.mean))
+    if found.simulated_seconds.mean is not None:
+        parts.append(f"{text.seconds(found.simulated_seconds.mean)} simulated")
     share = "" if found.reached == found.of else f" ({found.reached} of {found.of} seeds)"
     return ", ".join(parts) + share
 
@@ -290,4 +294,5 @@ def _arrival_fields(result: GroupResult) -> list[tuple[str, object]]:
         ("target aggregated_bits", found and found.aggregated_bits.mean),
         ("target broadcasted_bits", found and found.broadcasted_bits.mean),
         ("target seconds", found and found.seconds.mean),
+        ("target simulated_seconds", found and found.simulated_seconds.mean),
     ]

@@ -6,11 +6,13 @@
     environment    versions, git commit and host, for run.json
     process        which process writes a run, and whether it still lives
     metrics        metrics.csv: one row a round
+    participants   participants.csv: who was asked in a round, and what became of each
     checkpoints    checkpoints/: the server state, verified when read
     events, png    events/: TensorBoard
     result         result.json: final and best metrics
     sweep          the folder of a sweep: sweep.json, and how its jobs are asked to stop
     sweep_jobs     what became of a sweep's jobs; sweep.csv
+    appended       a file that grows by whole pieces
     atomic         writing a file whole or not at all; full disks and missing rights as errors for people
 
 Nothing here imports TensorFlow, so that `fedcli compare` starts at once. This file imports nothing

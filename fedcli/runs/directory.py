@@ -57,6 +57,11 @@ class RunDirectory:
         return self.path / "metrics.csv"
 
     @property
+    def participants_csv(self) -> Path:
+        """One row for each client that a round asked, where it is simulated who reports."""
+        return self.path / "participants.csv"
+
+    @property
     def events(self) -> Path:
         """TensorBoard's folder."""
         return self.path / "events"

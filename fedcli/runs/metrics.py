@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from fedcli.errors import RunDirectoryError
+from fedcli.runs.appended import AppendedFile
 from fedcli.runs.atomic import damaged, storage_errors, write_bytes
 
 Value = int | float | None
@@ -57,10 +57,8 @@ class MetricsWriter:
     def __init__(self, path: Path, extra: Sequence[str] | None = None) -> None:
         self.path = path
         self._columns = None if extra is None else _order(extra)
-        self._descriptor: int | None = None
-        self._size = 0  # bytes of whole lines
         self._last_round = -1
-        self._open()
+        self._file = AppendedFile(path, self._take_up)
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Writes one round's metrics.
@@ -73,8 +71,6 @@ class MetricsWriter:
             RunDirectoryError: The row has a column that the file does not have, its round is there already,
                 or it cannot be written; the file is then as it was before.
         """
-        if self._descriptor is None:
-            raise ValueError(f"{self.path}: the writer is closed")
         if self._columns is None:
             self._columns = _order(row)
         if unknown := [name for name in row if name not in self._columns]:
@@ -86,8 +82,7 @@ class MetricsWriter:
                 f"{self.path} already has round {self._last_round}, so round {round} cannot follow",
                 "continue the run with `--resume`, or start a new one",
             )
-        lines = _line(cells) if self._size else _line(self._columns) + _line(cells)
-        self._write(lines)
+        self._file.append(_line(cells) if self._file.size else _line(self._columns) + _line(cells))
         self._last_round = round
 
     def truncate_after(self, round: int) -> None:
@@ -98,13 +93,11 @@ class MetricsWriter:
         """
         self.close()
         truncate_metrics(self.path, round)
-        self._open()
+        self._file = AppendedFile(self.path, self._take_up)
 
     def close(self) -> None:
         """Closes the file; there is nothing left to write."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._file.close()
 
     def __enter__(self) -> MetricsWriter:
         return self
@@ -114,38 +107,15 @@ class MetricsWriter:
     ) -> None:
         self.close()
 
-    def _open(self) -> None:
-        with storage_errors(self.path):
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            try:
-                table = _parse(self.path, self.path.read_bytes())
-                if table.columns:
-                    if self._columns is not None and set(self._columns) != set(table.columns):
-                        raise _other_columns(self.path, self._columns, table.columns)
-                    self._columns = table.columns
-                if os.fstat(descriptor).st_size != table.size:
-                    os.ftruncate(descriptor, table.size)
-            except BaseException:
-                os.close(descriptor)
-                raise
-        self._descriptor = descriptor
-        self._size = table.size
+    def _take_up(self, data: bytes) -> int:
+        """Goes on where a file ends; returns the bytes of its whole lines."""
+        table = _parse(self.path, data)
+        if table.columns:
+            if self._columns is not None and set(self._columns) != set(table.columns):
+                raise _other_columns(self.path, self._columns, table.columns)
+            self._columns = table.columns
         self._last_round = max(table.rounds, default=-1)
-
-    def _write(self, data: bytes) -> None:
-        assert self._descriptor is not None
-        written = 0
-        try:
-            with storage_errors(self.path):
-                while written < len(data):
-                    written += os.pwrite(self._descriptor, data[written:], self._size + written)
-                os.fsync(self._descriptor)
-        except BaseException:
-            # A full disk, or an interrupt, can leave a part: a later row would be glued to it.
-            with storage_errors(self.path):
-                os.ftruncate(self._descriptor, self._size)
-            raise
-        self._size += len(data)
+        return table.size
 
 
 def read_metrics(path: Path) -> list[Row]:

@@ -37,6 +37,7 @@ class RunRecord:
         git: `commit` and `dirty` of the folder the run was started in, or None.
         host: `hostname`, `platform`, `cpus`, `memory_bytes`.
         resumed: The rounds at which the run was taken up again.
+        runtime_losses: Calls to workers that were lost with a worker or node, and made again (runtime=ray).
         error: `type`, `message` and `hint` of what ended the run, or None.
         process: Who writes the run, while it runs.
         schema_version: Form of the file.
@@ -54,6 +55,7 @@ class RunRecord:
     git: dict[str, Any] | None = None
     host: dict[str, Any] = field(default_factory=dict)
     resumed: list[int] = field(default_factory=list)
+    runtime_losses: int = 0
     error: dict[str, str] | None = None
     process: Process | None = None
     schema_version: int = SCHEMA_VERSION
@@ -196,6 +198,7 @@ _CHECKS = {
     "git": lambda value: value is None or _is_dict(value),
     "host": _is_dict,
     "resumed": lambda value: _is_list_of(int, value),
+    "runtime_losses": _is_int,
     "error": _is_error,
     "process": _is_process,
     "schema_version": _is_int,

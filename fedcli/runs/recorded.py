@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.directory import RunDirectory
@@ -14,10 +15,34 @@ from fedcli.runs.record import RunRecord, read_record, status_after, write_recor
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Journal:
+    """Keeps the record of a run that is running.
+
+    Attributes:
+        run: The run.
+        record: What run.json says.
+    """
+
+    run: RunDirectory
+    record: RunRecord
+
+    def resumed(self, round: int) -> None:
+        """Notes that the run goes on after so many rounds (or epochs)."""
+        self.record.resume(round)
+        write_record(self.run.run_json, self.record)
+
+    def lost(self, calls: int) -> None:
+        """Notes that so many more calls to workers were lost and made again."""
+        if calls:
+            self.record.runtime_losses += calls
+            write_record(self.run.run_json, self.record)
+
+
 @contextmanager
 def recorded(
     run: RunDirectory, *, id: str, command: str, argv: Sequence[str], overrides: Sequence[str], seed: int | None
-) -> Iterator[RunRecord]:
+) -> Iterator[Journal]:
     """Records a run while the block runs: `running`, then how the block ended.
 
     A run directory that has a run.json is taken up again; its record then keeps its id and beginning.
@@ -42,7 +67,7 @@ def recorded(
         write_record(run.run_json, record)
         error: BaseException | None = None
         try:
-            yield record
+            yield Journal(run, record)
         except BaseException as raised:
             error = raised
             if status_after(type(raised)) == "failed":

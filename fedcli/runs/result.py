@@ -17,6 +17,7 @@ _NOT_METRICS = {
     "aggregated_bits",
     "broadcasted_bits_round",
     "aggregated_bits_round",
+    "simulated_seconds_round",
 }
 _BEST = {"eval/accuracy": max, "eval/loss": min}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fedcli.datasets.base import Examples
+from fedcli.datasets.base import Examples, FederatedDataset
 from fedcli.registry import Component
 
 if TYPE_CHECKING:
@@ -36,16 +36,18 @@ class ClientWork:
     """What one client does in one round.
 
     Attributes:
-        load: Reads the client's examples. Called once, perhaps in another thread.
+        client: The client's id.
+        read: Reads a client's examples by its id. Called once, perhaps in another thread.
         order: From the number of examples to the int64 indices [steps x batch_size or fewer] in the order in
-            which the client trains on them.
+            which the client trains on them. It can be pickled, as clients may be trained on other machines.
         batch_size: Examples a batch; the last batch may be smaller.
         seed: Two 64-bit numbers from which the client's random operations derive.
         kept: What the client keeps; None where the round is one whose clients keep nothing. Read and written once,
             perhaps in another thread.
     """
 
-    load: Callable[[], Examples]
+    client: str
+    read: Callable[[str], Examples]
     order: Callable[[int], NDArray[np.int64]]
     batch_size: int
     seed: tuple[int, int]
@@ -57,7 +59,7 @@ class ClientWork:
 
     def examples(self) -> Examples:
         """Reads the client's examples and puts them in the order of its training, [steps x batch_size or fewer]."""
-        examples = self.load()
+        examples = self.read(self.client)
         order = self.order(len(examples))
         return Examples(examples.x[order], examples.y[order])
 
@@ -78,9 +80,17 @@ class RoundResult:
 class Runtime(ABC):
     """Executes the rounds of one compiled computation. A context manager: leaving it frees what it holds."""
 
+    #: Calls to workers that were lost with a worker and made again; see `run_round`.
+    losses: int = 0
+
     @abstractmethod
-    def load(self, compiled: CompiledRound) -> None:
-        """Takes the computation whose rounds are to be run."""
+    def load(self, compiled: CompiledRound, dataset: FederatedDataset | None = None) -> None:
+        """Takes the computation whose rounds are to be run.
+
+        Args:
+            compiled: The computation.
+            dataset: What the clients' examples will be read from, for a runtime whose workers read them themselves.
+        """
 
     @abstractmethod
     def initial_state(self, seed: tuple[int, int]) -> State:
@@ -94,6 +104,9 @@ class Runtime(ABC):
             state: The server's state.
             clients: The sampled clients, in the order in which their updates are summed.
             seed: Two 64-bit numbers from which the server's random operations derive.
+
+        Raises:
+            WorkerError: Those who do the work are lost. The state is still that before the round.
         """
 
     def close(self) -> None:  # noqa: B027 (a runtime may hold nothing)

@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedcli.datasets.base import FederatedDataset
 from fedcli.runtime import runtimes
 from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
+from fedcli.runtime.reduction import OrderedSum, fan_in
 
 if TYPE_CHECKING:
     from fedcli.runtime.engine.compiled import CompiledRound
@@ -58,7 +60,7 @@ class Local(RuntimeConfig):
 
     Attributes:
         threads: Clients that train at the same time; None for as many as this process has cores.
-        group_size: Clients whose updates are summed before they join the sum of the groups before.
+        group_size: Clients whose updates are summed in order; groups are then summed alike, see `reduction`.
         cache: Whether compiled rounds are kept on disk, so that the next run of such a config starts without TFF.
     """
 
@@ -91,7 +93,7 @@ class LocalRuntime(Runtime):
 
     Args:
         threads: Clients that train at the same time.
-        group_size: Clients whose updates are summed before they join the sum of the groups before.
+        group_size: Clients whose updates are summed in order; groups are then summed alike, see `reduction`.
     """
 
     def __init__(self, threads: int, group_size: int) -> None:
@@ -100,8 +102,8 @@ class LocalRuntime(Runtime):
         self._pool = ThreadPoolExecutor(threads, "fedcli-client")
         self._of_thread = threading.local()
 
-    def load(self, compiled: CompiledRound) -> None:
-        """Takes the computation whose rounds are to be run."""
+    def load(self, compiled: CompiledRound, dataset: FederatedDataset | None = None) -> None:
+        """Takes the computation whose rounds are to be run; see the base class."""
         from fedcli.runtime.engine.sessions import ServerSession
 
         self._compiled = compiled
@@ -116,13 +118,12 @@ class LocalRuntime(Runtime):
         """Runs one round; see the base class."""
         server = self._server
         broadcast = server.call("prepare", state, seed)
-        sums = self._train(clients, broadcast)
-        total: Arrays | None = None
-        for start in range(0, len(clients), self._group_size):
-            group = next(sums)
-            for _ in clients[start + 1 : start + self._group_size]:
-                group = server.call("merge", [*group, *next(sums)], seed)
-            total = group if total is None else server.call("merge", [*total, *group], seed)
+        summed: OrderedSum[Arrays] = OrderedSum(
+            lambda first, then: server.call("merge", [*first, *then], seed), fan_in(self._group_size)
+        )
+        for client_sum in self._train(clients, broadcast):
+            summed.add(client_sum)
+        total = summed.total()
         if total is None:
             total = server.call("zero", (), seed)
         report = server.call("report", total, seed)

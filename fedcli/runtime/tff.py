@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedcli.datasets.base import FederatedDataset
 from fedcli.runtime import runtimes
 from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
 from fedcli.runtime.engine.worker import TFFWorker
@@ -61,8 +62,8 @@ class TFFRuntime(Runtime):
         self._worker = worker
         self._start_timeout = start_timeout
 
-    def load(self, compiled: CompiledRound) -> None:
-        """Takes the computation whose rounds are to be run."""
+    def load(self, compiled: CompiledRound, dataset: FederatedDataset | None = None) -> None:
+        """Takes the computation whose rounds are to be run; see the base class."""
         from fedcli.runtime.engine import randomness
         from fedcli.runtime.engine.seeded_form import seeded_next
 

@@ -20,23 +20,31 @@ class ChangeAccount:
         self._last_round: dict[str, int] = {}
         self._bits_until = [0]  # of the changes of all rounds up to each, together
 
-    def next_round(self, clients: Sequence[str], change_bits: int) -> int:
-        """Takes the next round into account.
+    def needed(self, clients: Sequence[str], change_bits: int) -> list[int]:
+        """Returns what clients would get if they took part in the next round; that it is counted says `next_round`.
+
+        Args:
+            clients: The clients.
+            change_bits: Bits of the change from the last round's model to the next round's.
+
+        Returns:
+            Bits of the model for each.
+        """
+        until = self._bits_until[-1] + change_bits
+        lasts = map(self._last_round.get, clients)
+        return [
+            self._whole_bits if last is None else min(until - self._bits_until[last], self._whole_bits)
+            for last in lasts
+        ]
+
+    def next_round(self, clients: Sequence[str], change_bits: int) -> None:
+        """Takes the next round into account: the clients have its model then.
 
         Args:
             clients: The round's clients.
             change_bits: Bits of the change from the last round's model to this round's. That of the first round is
                 never sent, since all clients are new then.
-
-        Returns:
-            Bits of the model for all of them together.
         """
         self._bits_until.append(self._bits_until[-1] + change_bits)
         round = len(self._bits_until) - 1
-        total = 0
-        for client in clients:
-            last = self._last_round.get(client)
-            changes = None if last is None else self._bits_until[round] - self._bits_until[last]
-            total += self._whole_bits if changes is None else min(changes, self._whole_bits)
-            self._last_round[client] = round
-        return total
+        self._last_round.update(dict.fromkeys(clients, round))

@@ -14,7 +14,7 @@ from fedcli.datasets.base import FederatedDataset
 from fedcli.runtime.base import ClientWork, State
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.local import LocalRuntime
-from fedcli.training.sampling import example_order, generator, seed_words
+from fedcli.training.sampling import ExampleOrder, seed_words
 from fedcli.training.weights import Weights, weights_of, with_weights
 
 
@@ -45,10 +45,10 @@ class Personalizer:
         """
         config, settings = self._config, self._config.dataset
         work = ClientWork(
-            load=lambda: self._dataset.client(client),
-            order=lambda num_examples: example_order(
-                num_examples,
-                generator(config.seed, "personalization", round, client),
+            client=client,
+            read=self._dataset.client,
+            order=ExampleOrder(
+                seed_words(config.seed, "personalization", round, client),
                 epochs=config.client_eval.personalize_epochs,
                 batch_size=settings.batch_size,
                 max_batches=settings.max_batches_per_client,

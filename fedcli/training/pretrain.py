@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Protocol
 
@@ -14,7 +13,9 @@ from fedcli.config.pretrain import PretrainConfig
 from fedcli.errors import ConfigError, DivergedError, Interrupted
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
+from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
+from fedcli.runtime.tensorflow_settings import import_tensorflow
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.named_model import publish, refuse_taken
 from fedcli.training.observer import Observer
@@ -33,9 +34,7 @@ class EpochObserver(Observer, Protocol):
         """So many batches of an epoch are done; `loss` is their mean loss."""
 
 
-def pretrain(
-    config: PretrainConfig, run: RunDirectory, observer: EpochObserver, on_resume: Callable[[int], None]
-) -> dict[str, Any]:
+def pretrain(config: PretrainConfig, run: RunDirectory, observer: EpochObserver, journal: Journal) -> dict[str, Any]:
     """Trains a model on a text, gives it its name and records the run, from its newest checkpoint if there is one.
 
     The weights that are kept are those of the epoch with the lowest held-out loss.
@@ -44,7 +43,7 @@ def pretrain(
         config: What to do.
         run: Where to record it. The folder exists.
         observer: Watches.
-        on_resume: Called with the epochs already done, if the run goes on from a checkpoint.
+        journal: Takes what happens to the run.
 
     Returns:
         What result.json says.
@@ -58,13 +57,14 @@ def pretrain(
         text = load_text(config)
         _report_unknown(text)
         observer.preparing("importing TensorFlow")
+        import_tensorflow()
         from fedcli.training.pretrain_setup import Pretraining
 
         experiment = stack.enter_context(Pretraining.build(config, text))
         progress = experiment.restore(run)
         if progress is not None:
             _refuse_fewer_epochs(config, progress.epoch)
-            on_resume(progress.epoch)
+            journal.resumed(progress.epoch)
         recorder = stack.enter_context(experiment.recording(run, progress))
 
         if progress is None:

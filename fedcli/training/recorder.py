@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +17,11 @@ from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.client_states import ClientState, ClientStates
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row
+from fedcli.runs.participants import Participant, ParticipantsWriter
 from fedcli.runtime.base import State
-from fedcli.runtime.engine.communication import Communication
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.training.client_evaluation import ClientResults
+from fedcli.training.cohorts import Spent, Streams
 from fedcli.training.measurements import Measurements
 
 _log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ class Progress:
         state: The server's state.
         broadcasted_bits: Bits sent to clients so far.
         aggregated_bits: Bits sent by clients so far.
+        simulated_seconds: Time that the rounds took so far, where it is simulated.
+        streams: Bits of the last round's messages whose length depends on their values.
         kept: Where clients keep something: the last round of each client that has taken part.
     """
 
@@ -41,32 +45,46 @@ class Progress:
     state: State
     broadcasted_bits: int = 0
     aggregated_bits: int = 0
+    simulated_seconds: float = 0.0
+    streams: Streams = field(default_factory=Streams)
     kept: Mapping[str, int] = field(default_factory=dict)
 
-    def after(self, state: State, bits: Communication, keeping: Sequence[str] = ()) -> Progress:
+    def after(self, state: State, spent: Spent, keeping: Sequence[str] = ()) -> Progress:
         """Returns where the run is after one more round.
 
         Args:
             state: The server's state.
-            bits: What the round cost.
+            spent: What the round cost.
             keeping: Its clients, where clients keep something.
         """
         return Progress(
             self.round + 1,
             state,
-            self.broadcasted_bits + bits.broadcasted_bits,
-            self.aggregated_bits + bits.aggregated_bits,
+            self.broadcasted_bits + spent.bits.broadcasted_bits,
+            self.aggregated_bits + spent.bits.aggregated_bits,
+            self.simulated_seconds + spent.seconds,
+            spent.streams,
             {**self.kept, **dict.fromkeys(keeping, self.round + 1)},
         )
 
-    def bits_row(self, bits: Communication) -> Row:
-        """Returns the columns about communication, with the bits of the round just done."""
-        return {
+    def spent_row(self, spent: Spent, *, simulated: bool) -> Row:
+        """Returns the columns about what was spent, with that of the round just done.
+
+        Args:
+            spent: In the round.
+            simulated: Whether it is simulated who reports, and when.
+        """
+        row: Row = {
             "broadcasted_bits": self.broadcasted_bits,
             "aggregated_bits": self.aggregated_bits,
-            "broadcasted_bits_round": bits.broadcasted_bits,
-            "aggregated_bits_round": bits.aggregated_bits,
+            "broadcasted_bits_round": spent.bits.broadcasted_bits,
+            "aggregated_bits_round": spent.bits.aggregated_bits,
         }
+        if simulated:
+            row["simulated_seconds"] = self.simulated_seconds
+            row["simulated_seconds_round"] = spent.seconds
+            row |= spent.counts()
+        return row
 
 
 def load_progress(run: RunDirectory, keep: int, compiled: CompiledRound) -> Progress | None:
@@ -90,6 +108,9 @@ def load_progress(run: RunDirectory, keep: int, compiled: CompiledRound) -> Prog
         [tensor for _, tensor in checkpoint.tensors],
         checkpoint.meta["broadcasted_bits"],
         checkpoint.meta["aggregated_bits"],
+        # Checkpoints of earlier versions have no such time; nothing was simulated then.
+        checkpoint.meta.get("simulated_seconds", 0.0),
+        Streams(**checkpoint.meta.get("streams", {})),
         checkpoint.meta.get("kept", {}),
     )
 
@@ -121,14 +142,19 @@ class Recorder:
         if self._client_states is not None:
             self._client_states.restore(*(({}, 0) if resumed is None else (resumed.kept, resumed.round)))
         self._measurements = Measurements(run, config, extra, None if resumed is None else resumed.round)
+        self._participants: ParticipantsWriter | None = None
+        if config.sampling.is_simulated:
+            self._participants = ParticipantsWriter(run.participants_csv, -1 if resumed is None else resumed.round)
 
     def kept(self, progress: Progress, client: str) -> ClientState | None:
         """Returns what a client keeps that takes part in the next round; None where clients keep nothing."""
         states = self._client_states
         return None if states is None else states.of(client, progress.kept.get(client), progress.round + 1)
 
-    def row(self, row: Row) -> None:
-        """Writes the metrics of a round."""
+    def row(self, row: Row, participants: Sequence[Participant] = ()) -> None:
+        """Writes the metrics of a round, and who took part in it where that is simulated."""
+        if self._participants is not None:
+            self._participants.append(participants)
         self._measurements.row(row)
 
     def clients(self, results: ClientResults) -> None:
@@ -145,6 +171,8 @@ class Recorder:
         meta: dict[str, Any] = {
             "broadcasted_bits": progress.broadcasted_bits,
             "aggregated_bits": progress.aggregated_bits,
+            "simulated_seconds": progress.simulated_seconds,
+            "streams": dataclasses.asdict(progress.streams),
         }
         if self._client_states is not None:
             meta["kept"] = dict(progress.kept)
@@ -161,4 +189,6 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         """Closes the files, with the status that the run ends with."""
+        if self._participants is not None:
+            self._participants.close()
         self._measurements.close(kind)

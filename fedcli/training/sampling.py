@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,10 @@ def generator(seed: int, *purpose: int | str) -> np.random.Generator:
 def sample_clients(client_ids: Sequence[str], count: int, seed: int, round: int) -> list[str]:
     """Samples a round's clients, uniformly and without replacement.
 
+    The work is that of the clients sampled: up to a fiftieth of all, NumPy draws by Floyd's algorithm (Bentley and
+    Floyd 1987, https://doi.org/10.1145/30401.315746); beyond, it shuffles an array of all places. Only the ids of the
+    sampled are made.
+
     Args:
         client_ids: Every client.
         count: How many to sample.
@@ -35,6 +40,46 @@ def sample_clients(client_ids: Sequence[str], count: int, seed: int, round: int)
     """
     chosen = generator(seed, "clients", round).choice(len(client_ids), size=count, replace=False)
     return [client_ids[i] for i in chosen]
+
+
+def trained_examples(
+    num_examples: int, *, epochs: int, batch_size: int, max_batches: int | None, drop_remainder: bool
+) -> int:
+    """Counts the examples that a client trains on in a round, each as often as it does; see `example_order`."""
+    total = epochs * num_examples
+    if drop_remainder:
+        total -= total % batch_size
+    return total if max_batches is None else min(total, max_batches * batch_size)
+
+
+@dataclass(frozen=True)
+class ExampleOrder:
+    """The order in which a client trains on its examples in one round; data, so that it can travel with the work.
+
+    Attributes:
+        seed: What the shuffling derives from; see `seed_words`.
+        epochs: See `example_order`.
+        batch_size: Likewise.
+        max_batches: Likewise.
+        drop_remainder: Likewise.
+    """
+
+    seed: tuple[int, int]
+    epochs: int
+    batch_size: int
+    max_batches: int | None
+    drop_remainder: bool
+
+    def __call__(self, num_examples: int) -> NDArray[np.int64]:
+        """Returns the indices of so many examples, [at most epochs * num_examples]."""
+        return example_order(
+            num_examples,
+            np.random.default_rng(self.seed),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            max_batches=self.max_batches,
+            drop_remainder=self.drop_remainder,
+        )
 
 
 def example_order(
@@ -63,8 +108,8 @@ def example_order(
     """
     passes = [rng.permutation(num_examples) for _ in range(epochs)]
     order = np.concatenate(passes).astype(np.int64)
-    if drop_remainder:
-        order = order[: len(order) // batch_size * batch_size]
-    if max_batches is not None:
-        order = order[: max_batches * batch_size]
-    return order
+    return order[
+        : trained_examples(
+            num_examples, epochs=epochs, batch_size=batch_size, max_batches=max_batches, drop_remainder=drop_remainder
+        )
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,17 +25,18 @@ from fedcli.optimizers.sgd import SGD
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runtime.base import Runtime, State
-from fedcli.runtime.engine.communication import CODING, Communication
+from fedcli.runtime.engine.communication import CODING
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.engine.round_cache import RoundCache, round_key
 from fedcli.runtime.local import available_cores
 from fedcli.training.changes import ChangeAccount
 from fedcli.training.client_evaluation import ClientEvaluator, ClientResults
+from fedcli.training.cohorts import SIMULATED_COLUMNS, Cohorts, Spent
 from fedcli.training.evaluation import Evaluator
 from fedcli.training.learning_rates import LearningRates
 from fedcli.training.personalization import Personalizer
 from fedcli.training.recorder import Progress, Recorder, load_progress
-from fedcli.training.sampling import sample_clients, seed_words
+from fedcli.training.sampling import seed_words
 from fedcli.training.text_probes import random_characters, sample_text
 from fedcli.training.weights import (
     Weights,
@@ -71,9 +72,9 @@ class Experiment:
         runtime: Executes the round.
         evaluator: Evaluates the model.
         test: What it is evaluated on.
+        cohorts: Chooses each round's clients and counts what they cost.
         client_evaluator: Evaluates it for each client by itself; None for never.
         rates: The learning rates that follow a schedule.
-        changes: Counts the bits of the model where clients keep it; None where each client is new.
     """
 
     config: TrainConfig
@@ -82,9 +83,9 @@ class Experiment:
     runtime: Runtime
     evaluator: Evaluator
     test: Examples
+    cohorts: Cohorts
     client_evaluator: ClientEvaluator | None
     rates: LearningRates
-    changes: ChangeAccount | None
 
     @classmethod
     @contextmanager
@@ -93,7 +94,7 @@ class Experiment:
         if idle := config.dataset.clients_without_batches(dataset):
             _log.warning("%d of %d clients have no batch and train on nothing", len(idle), len(dataset.client_ids))
         compiled = _compiled(config, dataset.spec)
-        runtime.load(compiled)
+        runtime.load(compiled, dataset)
         threads = getattr(config.runtime, "threads", None) or available_cores()
         with ExitStack() as stack:
             evaluator = Evaluator(config.model, dataset.spec, config.eval.batch_size, threads)
@@ -101,8 +102,9 @@ class Experiment:
             test = _test_source(config, dataset).test(config.eval.max_examples)
             client_evaluator = stack.enter_context(_client_evaluator(config, dataset, evaluator))
             changes = ChangeAccount(_model_bits(compiled)) if config.distributor.clients_keep_state else None
+            cohorts = Cohorts(config, dataset, compiled.communication, changes)
             rates = LearningRates(config, compiled)
-            yield cls(config, dataset, compiled, runtime, evaluator, test, client_evaluator, rates, changes)
+            yield cls(config, dataset, compiled, runtime, evaluator, test, cohorts, client_evaluator, rates)
 
     def initial_progress(self) -> Progress:
         """Makes the state before the first round: the model is pretrained, or initialised from the run's seed."""
@@ -123,7 +125,7 @@ class Experiment:
             RunDirectoryError: All checkpoints are damaged, or metrics.csv does not belong to the newest one.
         """
         progress = load_progress(run, self.config.checkpoint.keep, self.compiled)
-        if progress is not None and self.changes is not None:
+        if progress is not None and self.config.distributor.clients_keep_state:
             self._recount(run, progress)
         return progress
 
@@ -132,6 +134,8 @@ class Experiment:
         measured = [name for leaf in self.compiled.metrics if (name := _measurement(leaf.path))]
         if self._is_text:
             measured += _TEXT_COLUMNS
+        if self.config.sampling.is_simulated:
+            measured += SIMULATED_COLUMNS
         measured += self.rates.columns
         if self.client_evaluator is not None:
             measured += self.client_evaluator.columns
@@ -172,35 +176,19 @@ class Experiment:
                 row[name] = np.asarray(value).item()
         return row
 
-    def sampled(self, round: int) -> list[str]:
-        """Samples a round's clients."""
-        config = self.config
-        return sample_clients(self.dataset.client_ids, config.clients_per_round, config.seed, round)
-
-    def bits(self, clients: Sequence[str], measured: Row) -> Communication:
-        """Returns the bits of the next round: what is known from the types, and the streams that it measured.
-
-        Args:
-            clients: Those that took part; none before the first round.
-            measured: The round's metrics, named as in metrics.csv.
-        """
-        if not clients:
-            return Communication(0, 0)
-        per_client = self.compiled.communication
-        streams = int(measured.get("distributor/stream_bits") or 0)
-        if self.changes is None:
-            down = (per_client.broadcasted_bits + streams) * len(clients)
-        else:
-            down = (per_client.broadcasted_bits - per_client.change_bits) * len(clients)
-            down += self.changes.next_round(clients, per_client.change_bits + streams)
-        up = int(measured.get("aggregator/stream_bits") or 0)
-        return Communication(down, per_client.aggregated_bits * len(clients) + up)
+    @property
+    def measures_broadcast(self) -> bool:
+        """Whether a round has to run to tell how long the server's message was."""
+        return any(_measurement(leaf.path) == "distributor/stream_bits" for leaf in self.compiled.metrics)
 
     def _recount(self, run: RunDirectory, progress: Progress) -> None:
         """Takes into account the rounds that the run has done."""
         rows = [row for row in read_metrics(run.metrics_csv) if 1 <= int(row["round"] or 0) <= progress.round]
-        bits = [self.bits(self.sampled(round), row) for round, row in enumerate(rows, 1)]
-        if len(rows) != progress.round or sum(one.broadcasted_bits for one in bits) != progress.broadcasted_bits:
+        spent, sent_down = Spent(), 0
+        for round, row in enumerate(rows, 1):
+            spent = self.cohorts.spent(self.cohorts.cohort(round, spent.streams), row, spent.streams)
+            sent_down += spent.bits.broadcasted_bits
+        if len(rows) != progress.round or sent_down != progress.broadcasted_bits:
             raise RunDirectoryError(
                 f"{run.metrics_csv} is not that of the checkpoint of round {progress.round}",
                 "start a new run: what clients have cannot be told without it",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,30 +13,31 @@ from typing import TYPE_CHECKING, Any
 from fedcli.config.checks import check_clients_per_round
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import FederatedDataset
-from fedcli.errors import ConfigError, DivergedError, Interrupted
+from fedcli.errors import ConfigError, DivergedError, FedcliError, Interrupted, WorkerError
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
+from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
-from fedcli.runtime.base import ClientWork, Kept
+from fedcli.runtime.base import ClientWork, Kept, RoundResult
+from fedcli.runtime.tensorflow_settings import import_tensorflow
+from fedcli.training.cohorts import Cohort, Spent
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.observer import Observer
-from fedcli.training.sampling import example_order, generator, seed_words
+from fedcli.training.sampling import ExampleOrder, seed_words
 
 if TYPE_CHECKING:
     from fedcli.training.recorder import Progress, Recorder
     from fedcli.training.setup import Experiment
 
 
-def train(
-    config: TrainConfig, run: RunDirectory, observer: Observer, on_resume: Callable[[int], None]
-) -> dict[str, Any]:
+def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: Journal) -> dict[str, Any]:
     """Trains a model and records the run, from its newest checkpoint if there is one.
 
     Args:
         config: What to do.
         run: Where to record it. The folder exists.
         observer: Watches.
-        on_resume: Called with the rounds already done, if the run goes on from a checkpoint.
+        journal: Takes what happens to the run.
 
     Returns:
         What result.json says.
@@ -49,19 +50,24 @@ def train(
         runtime = stack.enter_context(config.runtime.start(run.run_log))
         observer.preparing("importing TensorFlow and loading data")
         dataset = stack.enter_context(_loading(config))
-        from fedcli.training.setup import Experiment  # imports TensorFlow and TFF
+        import_tensorflow()
+        from fedcli.training.setup import Experiment
 
         observer.preparing("compiling the round")
         experiment = stack.enter_context(Experiment.build(config, dataset(), runtime))
         progress = experiment.restore(run)
         if progress is not None:
             _refuse_fewer_rounds(config, progress.round)
-            on_resume(progress.round)
+            journal.resumed(progress.round)
         recorder = stack.enter_context(experiment.recording(run, progress))
 
         if progress is None:
             progress = experiment.initial_progress()
-            row: Row = {"round": 0, **experiment.evaluate(progress.state), **progress.bits_row(experiment.bits([], {}))}
+            row: Row = {
+                "round": 0,
+                **experiment.evaluate(progress.state),
+                **progress.spent_row(Spent(), simulated=config.sampling.is_simulated),
+            }
             recorder.row(row)
             _show_sample(experiment, recorder, progress)
             recorder.checkpoint(progress)
@@ -72,20 +78,19 @@ def train(
 
         for round in range(progress.round + 1, config.rounds + 1):
             _stop_if_asked(stop, progress.round, run, config.command)
-            clients = experiment.sampled(round)
-            started = time.perf_counter()
-            result = experiment.runtime.run_round(
-                experiment.rates.put_into(progress.state, round),
-                [
-                    _client_work(config, experiment.dataset, round, client, recorder.kept(progress, client))
-                    for client in clients
-                ],
-                seed_words(config.seed, "server", round),
-            )
+            cohort = experiment.cohorts.cohort(round, progress.streams)
+            started, losses = time.perf_counter(), experiment.runtime.losses
+            try:
+                result = _run_round(config, experiment, recorder, progress, cohort)
+            except WorkerError as error:
+                recorder.checkpoint(progress)
+                raise _resumable(error, stop, progress.round, run, config.command) from error
+            finally:
+                journal.lost(experiment.runtime.losses - losses)
             seconds = time.perf_counter() - started
             measured = experiment.measured(result.metrics)
-            bits = experiment.bits(clients, measured)
-            progress = progress.after(result.state, bits, clients if experiment.compiled.kept else ())
+            spent = experiment.cohorts.spent(cohort, measured, progress.streams)
+            progress = progress.after(result.state, spent, cohort.reported if experiment.compiled.kept else ())
             by_client = experiment.evaluate_clients(progress.state, round)
             row = {
                 "round": round,
@@ -93,10 +98,10 @@ def train(
                 **experiment.rates.row(round),
                 **(experiment.evaluate(progress.state) if _is_evaluated(config, round) else {}),
                 **(by_client.row() if by_client else {}),
-                **progress.bits_row(bits),
+                **progress.spent_row(spent, simulated=config.sampling.is_simulated),
                 "seconds": seconds,
             }
-            recorder.row(row)
+            recorder.row(row, spent.participants)
             if by_client:
                 recorder.clients(by_client)
             if _is_evaluated(config, round):
@@ -137,15 +142,40 @@ def _loading(config: TrainConfig) -> Iterator[Any]:
                 future.result().close()
 
 
+def _run_round(
+    config: TrainConfig, experiment: Experiment, recorder: Recorder, progress: Progress, cohort: Cohort
+) -> RoundResult:
+    """Trains the clients that report. With none the state stays, and only what the server sent can be measured."""
+
+    def run(clients: Sequence[str]) -> RoundResult:
+        return experiment.runtime.run_round(
+            experiment.rates.put_into(progress.state, cohort.round),
+            [
+                _client_work(config, experiment.dataset, cohort.round, client, recorder.kept(progress, client))
+                for client in clients
+            ],
+            seed_words(config.seed, "server", cohort.round),
+        )
+
+    if cohort.reported:
+        return run(cohort.reported)
+    if not experiment.measures_broadcast:
+        return RoundResult(progress.state, {})
+    # Whom the message goes to does not change its length: any client will do. What it trains is thrown away.
+    metrics = run(cohort.asked[:1]).metrics
+    measured = {path: value for path, value in metrics.items() if path.startswith("distributor/")}
+    return RoundResult(progress.state, measured)
+
+
 def _client_work(
     config: TrainConfig, dataset: FederatedDataset, round: int, client: str, kept: Kept | None
 ) -> ClientWork:
     settings = config.dataset
     return ClientWork(
-        load=lambda: dataset.client(client),
-        order=lambda num_examples: example_order(
-            num_examples,
-            generator(config.seed, "examples", round, client),
+        client=client,
+        read=dataset.client,
+        order=ExampleOrder(
+            seed_words(config.seed, "examples", round, client),
             epochs=settings.client_epochs,
             batch_size=settings.batch_size,
             max_batches=settings.max_batches_per_client,
@@ -169,9 +199,23 @@ def _show_sample(experiment: Experiment, recorder: Recorder, progress: Progress)
 def _stop_if_asked(stop: StopRequest, round: int, run: RunDirectory, command: str) -> None:
     if stop:
         raise Interrupted(
-            f"stopped by {stop.signal_name} after round {round}; it is saved",
-            f"go on with: fedcli {command} --resume {os.path.relpath(run.path)}",
+            f"stopped by {stop.signal_name} after round {round}; it is saved", _how_to_go_on(run, command)
         )
+
+
+def _resumable(error: WorkerError, stop: StopRequest, round: int, run: RunDirectory, command: str) -> FedcliError:
+    """Tells of lost workers that the run can go on. A scheduler that ends a job ends its workers too: no error then."""
+    if stop:
+        return Interrupted(
+            f"stopped by {stop.signal_name} in round {round + 1}; the state after round {round} is saved",
+            _how_to_go_on(run, command),
+        )
+    hint = f"{error.hint}; then {_how_to_go_on(run, command)}" if error.hint else _how_to_go_on(run, command)
+    return WorkerError(f"{error.message}; the state after round {round} is saved", hint)
+
+
+def _how_to_go_on(run: RunDirectory, command: str) -> str:
+    return f"go on with: fedcli {command} --resume {os.path.relpath(run.path)}"
 
 
 def _refuse_fewer_rounds(config: TrainConfig, done: int) -> None:

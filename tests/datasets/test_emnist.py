@@ -35,6 +35,19 @@ def test_clients(emnist):
         assert set(examples.y) <= set(range(10))
 
 
+def test_sizes_of_some_are_those_of_all(emnist):
+    sizes = emnist.sizes()
+    assert list(sizes) == emnist.client_ids
+    assert all(emnist.size(client) == sizes[client] for client in emnist.client_ids)
+    least = sorted(sizes.values())[10]
+    assert emnist.smaller_than(least) == [client for client, size in sizes.items() if size < least]
+    names = emnist.client_ids[3:40:9]
+    with datasets["emnist"](name="emnist", clients=names).load() as some:
+        assert some.sizes() == {client: sizes[client] for client in names}
+    # A client that only the other split has.
+    assert emnist._database.sizes("digits_only_train", ["a", names[0], "zzz"]).tolist() == [0, sizes[names[0]], 0]
+
+
 def test_test_split(emnist):
     whole = emnist.test()
     assert len(whole) == emnist.test_size() == 705

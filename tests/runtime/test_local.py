@@ -108,7 +108,7 @@ def test_a_client_without_examples_changes_nothing(compiled):
 
 
 def test_an_error_of_a_client_reaches_the_caller(compiled):
-    def broken():
+    def broken(client):
         raise ConfigError("no such client")
 
     from dataclasses import replace
@@ -116,7 +116,7 @@ def test_an_error_of_a_client_reaches_the_caller(compiled):
     with LocalRuntime(2, 10) as runtime:
         runtime.load(compiled())
         state = runtime.initial_state((0, 0))
-        clients = [work(0, 1), replace(work(1, 1), load=broken), *(work(c, 1) for c in range(2, 8))]
+        clients = [work(0, 1), replace(work(1, 1), read=broken), *(work(c, 1) for c in range(2, 8))]
         with pytest.raises(ConfigError, match="no such client"):
             runtime.run_round(state, clients, (0, 0))
         runtime.run_round(state, [work(0, 1)], (0, 0))  # it can go on
@@ -134,14 +134,14 @@ def test_memory_does_not_hold_all_updates(compiled):
     def counting(client):
         inner = work(client, 1)
 
-        def load():
+        def read(client):
             running[0] += 1
             most[0] = max(most[0], running[0])
-            return inner.load()
+            return inner.read(client)
 
         from dataclasses import replace
 
-        return replace(inner, load=load)
+        return replace(inner, read=read)
 
     with LocalRuntime(2, 10) as runtime:
         runtime.load(compiled())

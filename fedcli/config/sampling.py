@@ -1,0 +1,82 @@
+"""Who of the clients that a round asks reports in time: dropout, over-selection and simulated devices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How a round's clients are sampled, lost and cut.
+
+    Over-selection, the reporting goal and the deadline are those of Bonawitz et al. 2019, "Towards Federated Learning
+    at Scale: System Design", https://arxiv.org/abs/1902.01046, sections 2.2 and 9: 130 % of the goal are asked, and a
+    round ends when the goal is met or the time is over. A client's time is computed as FedScale does (Lai et al. 2022,
+    https://arxiv.org/abs/2105.11367): bits through its link, and examples at its speed. The log-normal distributions
+    stand in for FedScale's traces of phones, which differ by an order of magnitude; the defaults are round numbers, not
+    measured ones. How the parts play together: `fedcli.training.participation`.
+
+    Attributes:
+        simulate: Whether any of this is simulated; None: if any other key is not at its default.
+        dropout: Probability that an asked client is lost in a round.
+        overselect: So many times `clients_per_round` are asked, rounded up.
+        goal: Reports that end a round; None for `clients_per_round`.
+        deadline: Simulated seconds after which a round ends anyhow; None for no limit.
+        seconds_per_example: Median over the clients of the time that an example takes to train on, once.
+        compute_sigma: Standard deviation of its logarithm over the clients.
+        download_rate: Median over the clients of the bits a second that they receive.
+        upload_rate: Median over the clients of the bits a second that they send.
+        bandwidth_sigma: Standard deviation of the rates' logarithm over the clients; a link is as good both ways.
+        jitter: Standard deviation of the logarithm of the factor by which a client is slower in one round.
+    """
+
+    simulate: bool | None = None
+    dropout: float = 0.0
+    overselect: float = 1.0
+    goal: int | None = None
+    deadline: float | None = None
+    seconds_per_example: float = 0.02
+    compute_sigma: float = 1.0
+    download_rate: float = 1e7
+    upload_rate: float = 5e6
+    bandwidth_sigma: float = 1.0
+    jitter: float = 0.0
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether runs simulate who reports, and when."""
+        return self != SamplingConfig() if self.simulate is None else self.simulate
+
+    def asked(self, clients_per_round: int) -> int:
+        """Returns how many clients a round asks."""
+        if not self.is_simulated:
+            return clients_per_round
+        # 1.1 * 10 is a little more than 11 in floating point, and must not become 12.
+        return math.ceil(round(self.overselect * clients_per_round, 6))
+
+    def reporting_goal(self, clients_per_round: int) -> int:
+        """Returns how many reports end a round."""
+        return clients_per_round if self.goal is None else self.goal
+
+    def problems(self, clients_per_round: int) -> Iterator[tuple[str, str]]:
+        """Yields the keys whose values make no sense, each with what they must be."""
+        if not 0 <= self.dropout < 1:
+            yield "dropout", "must be at least 0 and below 1"
+        if not 1 <= self.overselect < math.inf:
+            yield "overselect", "must be a number, at least 1"
+        elif not 1 <= self.reporting_goal(clients_per_round) <= self.asked(clients_per_round):
+            most = self.asked(clients_per_round)
+            yield "goal", f"must be from 1 to the {most} clients that a round asks (clients_per_round x overselect)"
+        for key in ("deadline", "seconds_per_example", "download_rate", "upload_rate"):
+            value = getattr(self, key)
+            if value is not None and not 0 < value < math.inf:
+                yield key, "must be a number above 0"
+        for key in ("compute_sigma", "bandwidth_sigma", "jitter"):
+            if not 0 <= getattr(self, key) <= _LARGEST_SIGMA:
+                yield key, f"must be from 0 to {_LARGEST_SIGMA:g}"
+
+
+#: Beyond, clients differ by more than any time or rate can.
+_LARGEST_SIGMA = 10.0

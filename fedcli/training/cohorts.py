@@ -1,0 +1,175 @@
+"""A round's clients: who is asked, who reports, and what all of them cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fedcli.config.schema import TrainConfig
+from fedcli.datasets.base import FederatedDataset
+from fedcli.runs.metrics import Row
+from fedcli.runs.participants import Participant
+from fedcli.runtime.engine.communication import Communication
+from fedcli.training.changes import ChangeAccount
+from fedcli.training.devices import device, is_lost
+from fedcli.training.participation import Fate, Participation, Visit, participation
+from fedcli.training.sampling import sample_clients, trained_examples
+
+#: Columns of metrics.csv where it is simulated who reports.
+SIMULATED_COLUMNS = (
+    "simulated_seconds",
+    "simulated_seconds_round",
+    "clients/reported",
+    "clients/dropped",
+    "clients/cut",
+)
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Bits of messages whose length depends on their values, as a round measured them.
+
+    Attributes:
+        down: Of the model, for each client.
+        up: Of an update, on average over the clients that reported.
+    """
+
+    down: int = 0
+    up: float = 0.0
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A round's clients.
+
+    Attributes:
+        round: The round, from 1.
+        asked: Those that were sampled, and sent the model.
+        reported: Those of them that train and send an update, in the same order.
+        participation: What is simulated of them; None where all report.
+    """
+
+    round: int
+    asked: Sequence[str]
+    reported: Sequence[str]
+    participation: Participation | None = None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a round cost. As it is made by default, that is nothing.
+
+    Attributes:
+        bits: Sent by all clients together, and to them.
+        streams: What the next round expects of its own.
+        seconds: Simulated time that it took.
+        participants: What became of each client, where that is simulated.
+    """
+
+    bits: Communication = field(default_factory=lambda: Communication(0, 0))
+    streams: Streams = field(default_factory=Streams)
+    seconds: float = 0.0
+    participants: Sequence[Participant] = ()
+
+    def counts(self) -> Row:
+        """Returns the columns that say how many clients reported, dropped out and were cut."""
+        outcomes = [participant.outcome for participant in self.participants]
+        return {f"clients/{fate}": outcomes.count(fate) for fate in Fate}
+
+
+class Cohorts:
+    """Chooses the clients of each round and counts what they cost.
+
+    Args:
+        config: The config.
+        dataset: The clients.
+        communication: Bits of a round for each client, where they are known from the types.
+        changes: Counts the bits of the model where clients keep it; None where each client is new.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        dataset: FederatedDataset,
+        communication: Communication,
+        changes: ChangeAccount | None = None,
+    ) -> None:
+        self._config = config
+        self._dataset = dataset
+        self._per_client = communication
+        self._changes = changes
+
+    def cohort(self, round: int, expected: Streams) -> Cohort:
+        """Samples a round's clients, and decides who of them reports.
+
+        Args:
+            round: The round, from 1. Where clients keep the model, the round after the last one that was `spent`.
+            expected: Bits of messages whose length is known only afterwards.
+        """
+        config, sampling = self._config, self._config.sampling
+        count = sampling.asked(config.clients_per_round)
+        asked = sample_clients(self._dataset.client_ids, count, config.seed, round)
+        if not sampling.is_simulated:
+            return Cohort(round, asked, asked)
+        decided = participation(
+            [self._visit(round, client) for client in asked],
+            self._downloads(asked, expected.down),
+            self._per_client.aggregated_bits + expected.up,
+            goal=sampling.reporting_goal(config.clients_per_round),
+            deadline=sampling.deadline,
+        )
+        return Cohort(round, asked, decided.reported, decided)
+
+    def spent(self, cohort: Cohort, measured: Row, expected: Streams) -> Spent:
+        """Counts what a round cost: what is known from the types, and the streams that it measured.
+
+        Args:
+            cohort: Its clients.
+            measured: Its metrics, named as in metrics.csv.
+            expected: What stands for streams that it did not measure: without a report there are none.
+        """
+        reports = len(cohort.reported)
+        down = measured.get("distributor/stream_bits")
+        up = int(measured.get("aggregator/stream_bits") or 0)
+        streams = Streams(
+            expected.down if down is None else int(down),
+            up / reports if reports else expected.up,
+        )
+        downloads = self._downloads(cohort.asked, streams.down)
+        if self._changes is not None and reports:
+            # A round without a report leaves the model as it was, so there is no change of it to keep.
+            self._changes.next_round(cohort.asked, self._per_client.change_bits + streams.down)
+        sent_down, sent_up = sum(downloads), self._per_client.aggregated_bits * reports + up
+        if cohort.participation is None:
+            return Spent(Communication(sent_down, sent_up), streams)
+        outcome = cohort.participation.outcome(downloads, self._per_client.aggregated_bits + streams.up)
+        visits = zip(cohort.participation.visits, cohort.participation.fates, outcome.reports_after, strict=True)
+        return Spent(
+            Communication(sent_down, sent_up + outcome.cut_bits),
+            streams,
+            outcome.seconds,
+            [Participant(cohort.round, it.client, str(fate), it.examples, after) for it, fate, after in visits],
+        )
+
+    def _downloads(self, clients: Sequence[str], stream_bits: int) -> list[int]:
+        """Returns the bits that each client is sent."""
+        whole = self._per_client.broadcasted_bits
+        if self._changes is None:
+            return [whole + stream_bits] * len(clients)
+        change = self._per_client.change_bits
+        return [whole - change + needed for needed in self._changes.needed(clients, change + stream_bits)]
+
+    def _visit(self, round: int, client: str) -> Visit:
+        config, settings = self._config, self._config.dataset
+        return Visit(
+            client,
+            device(config.sampling, config.seed, round, client),
+            trained_examples(
+                self._dataset.size(client),
+                epochs=settings.client_epochs,
+                batch_size=settings.batch_size,
+                max_batches=settings.max_batches_per_client,
+                drop_remainder=settings.drop_remainder,
+            ),
+            is_lost(config.sampling.dropout, config.seed, round, client),
+        )

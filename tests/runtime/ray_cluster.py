@@ -1,0 +1,97 @@
+"""A Ray cluster of several nodes on this machine, in a process of its own, for tests and benchmarks.
+
+    python -m tests.runtime.ray_cluster FOLDER
+
+Prints the address of the head, which has no worker. Then takes a line of JSON at a time: {"add": ENVIRONMENT} adds a
+node with one processor, {"kill": INDEX} kills a node with SIGKILL. Answers each with a line. Ends with its stdin.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+NODE = {"include_dashboard": False, "object_store_memory": 100 * 2**20}
+ROOT = Path(__file__).parents[2]
+
+
+class Nodes:
+    """The cluster, from outside."""
+
+    def __init__(self, process):
+        self._process = process
+        self.address = process.stdout.readline().strip()
+
+    def add(self, **environment):
+        """Adds a node with one processor and environment variables of its own."""
+        self._ask({"add": environment})
+
+    def kill(self, index):
+        """Kills a node, in the order in which they were added."""
+        self._ask({"kill": index})
+
+    def _ask(self, question):
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "done\n"
+
+
+@contextmanager
+def running(nodes=0, **environment):
+    """Runs a cluster while the block runs; nothing of it is left behind.
+
+    Args:
+        nodes: How many nodes it has at first.
+        environment: Variables of all of its processes.
+    """
+    folder = tempfile.mkdtemp(prefix="fedcli-test-", dir="/tmp")
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "tests.runtime.ray_cluster", folder],
+        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT), **environment},
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        cluster = Nodes(process)
+        for _ in range(nodes):
+            cluster.add()
+        yield cluster
+    finally:
+        process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(folder):
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "temp_dir": folder})
+    nodes = []
+    print(cluster.address, flush=True)
+    for line in sys.stdin:
+        match json.loads(line):
+            case {"add": environment}:
+                nodes.append(cluster.add_node(**NODE, num_cpus=1, env_vars=environment))
+            case {"kill": index}:
+                with suppress(AssertionError):  # it is a zombie for a moment
+                    cluster.remove_node(nodes[index], allow_graceful=False)
+        print("done", flush=True)
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
