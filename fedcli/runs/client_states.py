@@ -35,12 +35,14 @@ class ClientState:
         client: Its id.
         version: The last round in which it took part; None if there was none.
         round: The round in which it takes part.
+        discard: Whether nothing is written, since the round does not count.
     """
 
     states: ClientStates
     client: str
     version: int | None
     round: int
+    discard: bool = False
 
     def read(self) -> list[NDArray[Any]]:
         """Reads what it kept; zero if it never took part.
@@ -56,7 +58,8 @@ class ClientState:
         Raises:
             RunDirectoryError: It cannot be written.
         """
-        self.states.write(self.client, self.version, self.round, tensors)
+        if not self.discard:
+            self.states.write(self.client, self.version, self.round, tensors)
 
 
 class ClientStates:
@@ -74,9 +77,9 @@ class ClientStates:
         self._saved = 0
         remove_leftovers(folder)
 
-    def of(self, client: str, version: int | None, round: int) -> ClientState:
+    def of(self, client: str, version: int | None, round: int, *, discard: bool = False) -> ClientState:
         """Returns what one client keeps; see `ClientState`."""
-        return ClientState(self, client, version, round)
+        return ClientState(self, client, version, round, discard)
 
     def path(self, client: str, version: int) -> Path:
         """Returns the file of a client's version, whether or not it exists."""

@@ -38,7 +38,7 @@ class Progress:
         aggregated_bits: Bits sent by clients so far.
         simulated_seconds: Time that the rounds took so far, where it is simulated.
         streams: Bits of the last round's messages whose length depends on their values.
-        kept: Where clients keep something: the last round of each client that has taken part.
+        kept: Where clients keep something: the last round of each client that has trained.
     """
 
     round: int
@@ -55,7 +55,7 @@ class Progress:
         Args:
             state: The server's state.
             spent: What the round cost.
-            keeping: Its clients, where clients keep something.
+            keeping: Its clients that have trained, where clients keep something.
         """
         return Progress(
             self.round + 1,
@@ -146,10 +146,17 @@ class Recorder:
         if config.sampling.is_simulated:
             self._participants = ParticipantsWriter(run.participants_csv, -1 if resumed is None else resumed.round)
 
-    def kept(self, progress: Progress, client: str) -> ClientState | None:
-        """Returns what a client keeps that takes part in the next round; None where clients keep nothing."""
-        states = self._client_states
-        return None if states is None else states.of(client, progress.kept.get(client), progress.round + 1)
+    def kept(self, progress: Progress, client: str, *, discard: bool) -> ClientState | None:
+        """Returns what a client keeps that takes part in the next round; None where clients keep nothing.
+
+        Args:
+            progress: Where the run is, before that round.
+            client: The client.
+            discard: Whether it is to keep nothing new, since the round does not count.
+        """
+        if self._client_states is None:
+            return None
+        return self._client_states.of(client, progress.kept.get(client), progress.round + 1, discard=discard)
 
     def row(self, row: Row, participants: Sequence[Participant] = ()) -> None:
         """Writes the metrics of a round, and who took part in it where that is simulated."""

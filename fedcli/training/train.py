@@ -147,11 +147,13 @@ def _run_round(
 ) -> RoundResult:
     """Trains the clients that report. With none the state stays, and only what the server sent can be measured."""
 
-    def run(clients: Sequence[str]) -> RoundResult:
+    def run(clients: Sequence[str], *, discard: bool = False) -> RoundResult:
         return experiment.runtime.run_round(
             experiment.rates.put_into(progress.state, cohort.round),
             [
-                _client_work(config, experiment.dataset, cohort.round, client, recorder.kept(progress, client))
+                _client_work(
+                    config, experiment.dataset, cohort.round, client, recorder.kept(progress, client, discard=discard)
+                )
                 for client in clients
             ],
             seed_words(config.seed, "server", cohort.round),
@@ -162,7 +164,7 @@ def _run_round(
     if not experiment.measures_broadcast:
         return RoundResult(progress.state, {})
     # Whom the message goes to does not change its length: any client will do. What it trains is thrown away.
-    metrics = run(cohort.asked[:1]).metrics
+    metrics = run(cohort.asked[:1], discard=True).metrics
     measured = {path: value for path, value in metrics.items() if path.startswith("distributor/")}
     return RoundResult(progress.state, measured)
 

@@ -143,3 +143,13 @@ def test_scaffold_sends_twice_the_bits_both_ways(train):
 
 def test_scaffold_on_tffs_runtime_is_refused(train):
     assert "tells nothing of single clients" in train("runtime=tff", *ALGORITHMS["scaffold"], code=2).stderr
+
+
+def test_scaffold_keeps_nothing_of_a_round_without_a_report(train):
+    """Such a round is run for the length of its message alone. A client must find what it kept before, also resumed."""
+    lossy = ["sampling.dropout=0.8", "checkpoint.every=100", *ALGORITHMS["scaffold"]]
+    coded = ["distributor=quantize", "distributor.code=huffman", "distributor.min_elements=100"]
+    unbroken, run = train("rounds=30", *lossy, *coded), train("rounds=21", *lossy, *coded)
+    assert [row["clients/reported"] for row in metrics(unbroken)].count("0") > 5
+    train("--resume", str(run), "checkpoint.every=100", "rounds=30")
+    assert metrics(run) == metrics(unbroken)

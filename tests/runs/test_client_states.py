@@ -33,6 +33,15 @@ def test_any_text_is_an_id(tmp_path, client):
     assert [path.parent for path in tmp_path.rglob("*")] == [tmp_path]
 
 
+def test_a_round_that_does_not_count_leaves_nothing(tmp_path):
+    states = ClientStates(tmp_path, TENSORS)
+    states.of("a", None, 1).write(value("a", 1))
+    own = states.of("a", 1, 2, discard=True)
+    own.write(value("a", 2))
+    assert same(own.read(), value("a", 1))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 @settings(max_examples=50, deadline=None)
 @given(data=st.data(), every=st.integers(1, 4), keep=st.integers(1, 3))
 def test_every_kept_checkpoint_can_be_gone_back_to(tmp_path_factory, data, every, keep):
