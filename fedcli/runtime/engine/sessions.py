@@ -160,8 +160,12 @@ def batched(x: tf.Tensor, y: tf.Tensor, batch_size: tf.Tensor | int) -> tf.data.
     Returns:
         A dataset of (x, y) batches.
     """
-    # Without a function: to make an iterator of a dataset with one costs 5 ms a client, a tenth of its training.
-    return tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
+    # Without a function: to make an iterator of a dataset with one costs 5 ms a client. Without tf.data's own
+    # optimizations, which are looked for anew for each iterator: 4 ms, half of what a client of a small model takes.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size).with_options(options)
 
 
 def _import(graph: tf.Graph, part: Part, name: str, connected: Sequence[tf.Tensor] = ()) -> _Imported:
