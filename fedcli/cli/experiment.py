@@ -72,14 +72,14 @@ def run_experiment(arguments: Arguments) -> None:
 def _run_once(arguments: Arguments) -> None:
     from fedcli.cli import hydra_bridge
     from fedcli.cli.kinds import kind_of
-    from fedcli.cli.resume import refuse_changes, saved_config
+    from fedcli.cli.resume import continued, refuse_changes, saved_config
 
     kind = kind_of(arguments.command)
     request = request_of(arguments, RunDirectory.new_id())
     resumed = _resumed(arguments, request)
     if resumed is not None:
         run, record = resumed
-        arguments = dataclasses.replace(arguments, overrides=[*record.overrides, *arguments.overrides])
+        arguments = dataclasses.replace(arguments, overrides=continued(record.overrides, arguments.overrides))
         request = request_of(arguments, record.id, [f"hydra.run.dir={quoted(str(run.path))}"])
     # Checked before Hydra makes a folder for it.
     config = kind.check(hydra_bridge.compose(request, kind.schema))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from fedcli.errors import ConfigError, RunDirectoryError
 from fedcli.runs.directory import RunDirectory, find_runs
 from fedcli.runs.record import RunRecord, read_record
 from fedcli.runs.sweep import SweepDirectory
+from fedcli.runtime import runtimes
 
 #: Keys that a resumed run may change: they do not touch what was measured before.
 CHANGEABLE = {
@@ -107,6 +109,18 @@ def saved_config(run: RunDirectory, schema: type[Any]) -> Any:
     if not isinstance(plain, dict):
         raise RunDirectoryError(f"{run.config_yaml}: not a config", "the file is damaged; start a new run")
     return typed({str(key): value for key, value in plain.items()}, schema)
+
+
+def continued(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """Joins a run's overrides and those that it is resumed with.
+
+    Where it is resumed on another runtime, keys of the first that the other does not have are left out.
+    """
+    chosen = [override.partition("=")[2] for override in now if override.startswith("runtime=")]
+    if chosen and chosen[-1] in runtimes.components:
+        known = {f"runtime.{item.name}" for item in dataclasses.fields(runtimes[chosen[-1]])}
+        before = [one for one in before if not one.startswith("runtime.") or one.partition("=")[0] in known]
+    return [*before, *now]
 
 
 def changes(before: Any, now: Any) -> dict[str, tuple[Any, Any]]:

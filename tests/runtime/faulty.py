@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Fault:
             return
         os.kill(os.getppid() if self.to_parent else os.getpid(), self.signal)
         if self.to_parent:
-            signal.pause()  # Ray ends this process too
+            time.sleep(600)  # Ray ends this process too
 
 
 class Faulty(FederatedDataset):

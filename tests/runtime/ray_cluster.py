@@ -25,15 +25,23 @@ class Nodes:
 
     def __init__(self, process):
         self._process = process
+        self._added = 0
         self.address = process.stdout.readline().strip()
 
     def add(self, **environment):
-        """Adds a node with one processor and environment variables of its own."""
+        """Adds a node with one processor and environment variables of its own; returns its index."""
         self._ask({"add": environment})
+        self._added += 1
+        return self._added - 1
 
     def kill(self, index):
-        """Kills a node, in the order in which they were added."""
+        """Kills a node by its index."""
         self._ask({"kill": index})
+
+    def processes(self):
+        """Lists the cluster's processes: id and name."""
+        found = subprocess.run(["ps", "-o", "pid=,args=", "-g", str(self._process.pid)], capture_output=True, text=True)
+        return [(int(pid), name) for pid, name in (line.split(None, 1) for line in found.stdout.splitlines())]
 
     def _ask(self, question):
         self._process.stdin.write(json.dumps(question) + "\n")
@@ -77,6 +85,7 @@ def running(nodes=0, **environment):
 
 
 def main(folder):
+    from ray._private.services import write_node_ip_address
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "temp_dir": folder})
@@ -85,7 +94,10 @@ def main(folder):
     for line in sys.stdin:
         match json.loads(line):
             case {"add": environment}:
-                nodes.append(cluster.add_node(**NODE, num_cpus=1, env_vars=environment))
+                address = f"127.0.0.{2 + len(nodes)}"
+                nodes.append(cluster.add_node(**NODE, num_cpus=1, env_vars=environment, node_ip_address=address))
+                # A driver joins by the Ray of its own machine: that is to be the head, which nobody kills.
+                write_node_ip_address(cluster.head_node.get_session_dir_path(), cluster.head_node.node_ip_address)
             case {"kill": index}:
                 with suppress(AssertionError):  # it is a zombie for a moment
                     cluster.remove_node(nodes[index], allow_graceful=False)

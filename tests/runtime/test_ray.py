@@ -2,18 +2,23 @@
 
 import importlib.util
 import secrets
+import shutil
 import signal
+import socket
 from dataclasses import replace
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 
+from fedcli.datasets.sqlite import ClientDatabase
+from fedcli.errors import FedcliError, WorkerError
 from fedcli.models.mlp import MLP
 from fedcli.runtime.local import LocalRuntime
 from fedcli.runtime.ray import Ray
 from tests.runtime.conftest import work
 from tests.runtime.faulty import Fault, Faulty
-from tests.runtime.ray_cluster import running
+from tests.runtime.ray_cluster import ROOT, running
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
 
@@ -23,12 +28,18 @@ MODELS = {"mean": MLP(hidden_units=(8,)), "compression": MLP(hidden_units=(600,)
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def theirs(tmp_path_factory):
+    """A folder for what only the nodes have: installed packages in `site`, data in `cache`."""
+    return tmp_path_factory.mktemp("nodes")
+
+
+@pytest.fixture(scope="module")
+def cluster(theirs):
     """A cluster of a head without workers and two nodes with one each, and the way into it."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_AUTH_MODE", "token")
         environment.setenv("RAY_AUTH_TOKEN", secrets.token_hex(16))
-        with running(2) as nodes:
+        with running(2, PYTHONPATH=f"{theirs / 'site'}:{ROOT}", FEDCLI_CACHE=str(theirs / "cache")) as nodes:
             yield nodes
 
 
@@ -100,3 +111,81 @@ def test_a_worker_that_dies_or_hangs_changes_nothing(cluster, on_ray, compiled, 
     found = on_ray(cluster.address, compiled("compression"), "compression", faults, **keys)
     assert_same(found, expected["compression"])
     assert found[2] == 1
+
+
+class Broken(Faulty):
+    def client(self, client_id):
+        raise OSError("the disk is gone")
+
+
+def test_a_call_is_tried_so_often_and_no_more(cluster, on_ray, compiled):
+    with pytest.raises(WorkerError, match=r"training group \d failed on .*the disk is gone \(tried 2 times\)"):
+        on_ray(cluster.address, compiled(), "mean", Broken(), tries=2)
+
+
+def refused(on_ray, compiled, address, dataset=None):
+    with pytest.raises(FedcliError) as refusal:
+        on_ray(address, compiled(), "mean", dataset or Faulty())
+    assert refusal.value.hint
+    assert "\n" not in refusal.value.message + refusal.value.hint
+    return refusal.value.message
+
+
+def test_another_tensorflow_is_refused_with_both_named(cluster, on_ray, compiled, theirs):
+    package = theirs / "site" / "tensorflow-9.8.7.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: tensorflow\nVersion: 9.8.7\n")
+    try:
+        message = refused(on_ray, compiled, cluster.address)
+    finally:
+        shutil.rmtree(package)
+    assert f"has TensorFlow 9.8.7, this machine TensorFlow {version('tensorflow')}" in message
+
+
+class WithFile(Faulty):
+    def __init__(self, path):
+        super().__init__()
+        self._database = ClientDatabase(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        (b"shorter", "has 7 bytes, the file of the machine that runs fedcli 8"),
+        (b"DATABASE", "differs from the file of the machine that runs fedcli"),
+    ],
+)
+def test_a_node_without_the_data_is_refused(cluster, on_ray, compiled, theirs, tmp_path, monkeypatch, content, reason):
+    (tmp_path / "data.sqlite").write_bytes(b"database")
+    monkeypatch.setenv("FEDCLI_CACHE", str(tmp_path))
+    (theirs / "cache").mkdir(exist_ok=True)
+    if content:
+        (theirs / "cache" / "data.sqlite").write_bytes(content)
+    message = refused(on_ray, compiled, cluster.address, WithFile(tmp_path / "data.sqlite"))
+    assert str(theirs / "cache" / "data.sqlite") in message
+    assert reason in message
+
+
+def test_no_such_address_is_refused(on_ray, compiled):
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        assert "nobody answers there (Connection refused)" in refused(on_ray, compiled, f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(("mode", "told"), [("token", "a wrong token"), ("disabled", "no token")])
+def test_a_wrong_token_is_refused(cluster, on_ray, compiled, monkeypatch, mode, told):
+    monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
+    assert told in refused(on_ray, compiled, cluster.address)
+
+
+def test_a_node_that_dies_changes_nothing(cluster, on_ray, compiled, expected, tmp_path):
+    faults = Faulty(Fault("6", signal.SIGKILL, tmp_path / "marker", to_parent=True))
+    try:
+        found = on_ray(cluster.address, compiled("compression"), "compression", faults)
+    finally:
+        cluster.add()
+    assert_same(found, expected["compression"])
+    assert found[2] >= 1

@@ -38,6 +38,8 @@ def connected(config: Ray, folder: Path, cores: int) -> Iterator[Any]:
         options = _local_options(config, folder, cores)
     else:
         _refuse_unreachable(config.address)
+        # Somebody listens there; if it does not let this process in now, it will not do so in 20 seconds.
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")
         options = {"address": config.address}
     import ray  # reads the environment
 
@@ -88,7 +90,7 @@ def _refuse_unreachable(address: str) -> None:
 
 
 def _explained(address: str, error: Exception) -> FedcliError:
-    text = " ".join(str(error).split())
+    text = _whole_text(error)
     if "running Ray instance" in text:
         return WorkerError(
             f"runtime.address={address}: this machine belongs to no Ray cluster",
@@ -101,8 +103,9 @@ def _explained(address: str, error: Exception) -> FedcliError:
             f"runtime.address={address}: the cluster and this machine differ: {told}",
             "install the same versions of Ray and Python on every node",
         )
-    if type(error).__name__ == "AuthenticationError" or "UNAUTHENTICATED" in text or "uthentication" in text:
-        token = "a wrong token" if os.environ.get("RAY_AUTH_MODE", "").lower() == "token" else "no token"
+    if "uthenticat" in text or "UNAUTHENTICATED" in text:
+        has_token = os.environ.get("RAY_AUTH_MODE", "").lower() == "token" and "no authentication token" not in text
+        token = "a wrong token" if has_token else "no token"
         return WorkerError(
             f"runtime.address={address}: the cluster does not let fedcli in with {token}",
             "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH=FILE to the token that the cluster was started with",
@@ -111,3 +114,12 @@ def _explained(address: str, error: Exception) -> FedcliError:
         f"runtime.address={address}: Ray cannot be used: {text[:300]}",
         "what Ray said is in run.log; docs/cluster.md shows a cluster from nothing to a run",
     )
+
+
+def _whole_text(error: BaseException | None) -> str:
+    """Returns what an error and those that it came of say: some of Ray's say nothing themselves."""
+    texts = []
+    while error is not None:
+        texts.append(" ".join(str(error).split()))
+        error = error.__cause__ or error.__context__
+    return " ".join(filter(None, texts))

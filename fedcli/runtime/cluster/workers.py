@@ -123,9 +123,10 @@ class Workers:
         self.grow()
         end = time.monotonic() + self._config.start_timeout
         while any(not slot.ready for slot in self._slots) and time.monotonic() < end:
-            for ended in self._collect(end):
-                if isinstance(ended.failure, FedcliError):
+            for ended in self._collect(min(end, time.monotonic() + _LOOK_SECONDS)):
+                if ended.failure is not None and not ended.lost:
                     raise ended.failure
+            self._replace()
         if not self.ready:
             raise self._nobody()
         if len(self.ready) < self._wanted:
@@ -160,7 +161,7 @@ class Workers:
         while True:
             before = len(self._idle)
             ended = self._collect(time.monotonic() + _LOOK_SECONDS)
-            for refusal in [one for one in ended if one.call.tag is _START]:
+            for refusal in [one for one in ended if one.call.tag is _START and not one.lost]:
                 self._tell(Warned(f"a worker cannot be used: {refusal.failure}"))
             ended = [one for one in ended if one.call.tag is not _START]
             self._replace()
@@ -290,7 +291,9 @@ class Workers:
         return min(_fitting(needs, free), sum(_fitting(needs, total) for total in totals))
 
     def _nobody(self) -> WorkerError:
-        return WorkerError(f"no Ray worker is left: {self._reason}")
+        return WorkerError(
+            f"no Ray worker is left: {self._reason}", "see run.log, and `ray status` on the head of the cluster"
+        )
 
 
 def _fitting(needs: Mapping[str, float], there: Mapping[str, float]) -> int:

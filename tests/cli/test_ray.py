@@ -1,0 +1,134 @@
+"""`fedcli train runtime=ray`, in processes of their own: what it says, how it ends and what it leaves behind."""
+
+import importlib.util
+import os
+import re
+import secrets
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_endings import living_with, start, until  # noqa: F401 (a fixture)
+from tests.cli.test_train import TINY, metrics, record
+from tests.runtime.ray_cluster import running
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
+
+LOCAL = ["runtime=ray", "runtime.address=local", "runtime.group_size=2", "aggregator=compression"]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, run_cli):
+    """What `runtime=local` gives for so many rounds."""
+
+    def run(rounds):
+        folder = tmp_path_factory.mktemp("unbroken")
+        arguments = ["runtime.group_size=2", "aggregator=compression", f"rounds={rounds}"]
+        assert run_cli("train", *TINY, *arguments, cwd=folder).returncode == 0
+        (found,) = folder.glob("outputs/*/*")
+        return metrics(found)
+
+    return run
+
+
+def assert_nothing_is_left(process, folders):
+    until(lambda: not process.left_behind())
+    assert ray_folders() <= folders
+
+
+def ray_folders():
+    return set(Path("/tmp").glob("fedcli-ray-*"))
+
+
+def listening(mark):
+    """Lists the addresses at which processes with a mark listen."""
+    inodes = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() not in (folder / "environ").read_bytes():
+                continue
+            links = [os.readlink(link) for link in (folder / "fd").iterdir()]
+        except OSError:
+            continue
+        inodes |= {link[8:-1] for link in links if link.startswith("socket:[")}
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and words[9] in inodes:
+                found.append(words[1].rpartition(":")[0])
+    return found
+
+
+#: 127.0.0.1 and ::ffff:127.0.0.1, as the kernel writes them.
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
+
+
+def test_a_local_ray_is_one_word_and_leaves_nothing(tmp_path, start, unbroken):  # noqa: F811
+    folders = ray_folders()
+    process = start("rounds=3", *LOCAL)
+    process.wait_for_rows(2)
+    addresses = listening(process.mark)
+    code, stdout, stderr = process.wait()
+    assert code == 0, stderr
+    assert addresses
+    assert set(addresses) <= LOOPBACK
+    (run,) = tmp_path.glob("outputs/*/*")
+    assert metrics(run) == unbroken(3)
+    assert record(run)["runtime_losses"] == 0
+    assert stdout == ""
+    assert re.sub(r"(?m)^(round \d|done: |run: |curves: |hold on|importing|compiling).*\n?", "", stderr).strip() == ""
+    assert_nothing_is_left(process, folders)
+
+
+def test_fedcli_killed_leaves_nothing_and_resumes(tmp_path, start, invoke, unbroken):  # noqa: F811
+    folders = ray_folders()
+    process = start("rounds=100000", "checkpoint.every=2", *LOCAL)
+    run = process.wait_for_rows(4)
+    process.process.kill()
+    process.wait()
+    assert_nothing_is_left(process, folders)
+    last = int(metrics(run)[-1]["round"])
+    # Where the run goes on is its own affair: the numbers are the same.
+    assert invoke("train", "--resume", str(run), "runtime=local", f"rounds={last + 1}").exit_code == 0
+    assert metrics(run) == unbroken(last + 1)
+
+
+def test_a_signal_ends_after_the_round(start):  # noqa: F811
+    folders = ray_folders()
+    process = start("rounds=100000", *LOCAL)
+    run = process.wait_for_rows(2)
+    # As a scheduler does it: to all processes of the job.
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.mark.encode() in (folder / "environ").read_bytes():
+                os.kill(int(folder.name), signal.SIGTERM)
+        except OSError:
+            continue
+    code, _, stderr = process.wait()
+    assert code == 130, stderr
+    assert "stopped by SIGTERM" in stderr
+    assert "--resume" in stderr
+    assert record(run)["status"] == "interrupted"
+    assert_nothing_is_left(process, folders)
+
+
+def test_with_nobody_left_the_run_can_be_resumed(tmp_path, monkeypatch, start, invoke, unbroken):  # noqa: F811
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(16))
+    with running(1) as cluster:
+        process = start("rounds=100000", *LOCAL, f"runtime.address={cluster.address}", "runtime.start_timeout=30")
+        run = process.wait_for_rows(3)
+        cluster.kill(0)
+        code, _, stderr = process.wait()
+    assert code == 1
+    assert "no Ray worker is left" in stderr
+    assert "Traceback" not in stderr
+    last = int(metrics(run)[-1]["round"])
+    assert (run / "checkpoints" / f"round_{last:06d}.npz").exists()
+    assert record(run)["runtime_losses"] >= 1
+    command = re.search(r"fedcli (train --resume \S+)", stderr)[1].split()
+    result = invoke(*command, "runtime=local", f"rounds={last + 1}")
+    assert result.exit_code == 0, result.stderr
+    assert metrics(run) == unbroken(last + 1)
