@@ -51,7 +51,10 @@ class Run:
     """A fedcli process in a folder of its own, and all that it starts."""
 
     def __init__(self, *arguments: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="fedcli-fault-"))
+        # A short path: Ray's sockets are in it.
+        self.folder = Path(tempfile.mkdtemp(prefix="fedcli-fault-", dir="/tmp"))
+        self.temporary = self.folder / "tmp"
+        self.temporary.mkdir()
         self.mark = uuid.uuid4().hex
         self.code: int | None = None
         self.start("train", *RUN, *arguments)
@@ -61,7 +64,7 @@ class Run:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fedcli", *arguments],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "FEDCLI_MARK": self.mark},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "FEDCLI_MARK": self.mark, "TMPDIR": str(self.temporary)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -94,11 +97,11 @@ class Run:
         return True
 
     def left(self) -> list[str]:
-        """Lists living processes that were started by it, after a moment to end."""
+        """Lists what it leaves behind after a moment to end: processes that it started, and files."""
         end = time.monotonic() + 10
-        while (found := marked(self.mark)) and time.monotonic() < end:
+        while (found := [*marked(self.mark), *map(str, self.temporary.iterdir())]) and time.monotonic() < end:
             time.sleep(0.1)
-        return [name for _, name in found]
+        return found
 
     def remove(self) -> None:
         """Removes its folder."""
@@ -112,7 +115,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="where the moments come from")
     options = parser.parse_args()
     chance = random.Random(options.seed)
-    before = files()
     whole = Run("runtime=local")
     assert whole.end() == 0, whole.stderr
     expected = whole.rows()
@@ -122,9 +124,9 @@ def main() -> int:
         for number in range(options.times):
             node = number % 2 == 0
             lose = partial(lose_part, chance, node)
-            bad += not judged(f"{'node' if node else 'worker'} {number + 1}", expected, before, lose)
+            bad += not judged(f"{'node' if node else 'worker'} {number + 1}", expected, lose)
     for number in range(options.times):
-        bad += not judged(f"fedcli {number + 1}", expected, before, partial(lose_fedcli, chance))
+        bad += not judged(f"fedcli {number + 1}", expected, partial(lose_fedcli, chance))
     print(f"{2 * options.times - bad} of {2 * options.times} runs as they must be")
     return 1 if bad else 0
 
@@ -159,18 +161,17 @@ def lose_fedcli(chance: random.Random) -> Run:
     return run
 
 
-def judged(name: str, expected: Sequence[object], before: set[Path], lose: Callable[[], Run]) -> bool:
+def judged(name: str, expected: Sequence[object], lose: Callable[[], Run]) -> bool:
     """Runs, compares and tells; returns whether all is as it must be."""
     started = time.monotonic()
     run = lose()
     left, same = run.left(), run.rows() == expected
-    new = files() - before
     record = read_record(run.path / "run.json") if run.path else None
-    good = run.code == 0 and same and not left and not new
+    good = run.code == 0 and same and not left
     print(
         f"{name}: {'well' if good else 'NOT AS IT MUST BE'}, exit code {run.code}, "
         f"metrics {'equal' if same else 'DIFFER'}, {record.runtime_losses if record else '?'} calls lost, "
-        f"{len(record.resumed) if record else '?'} times resumed, left behind: {[*left, *map(str, new)] or 'nothing'}, "
+        f"{len(record.resumed) if record else '?'} times resumed, left behind: {left or 'nothing'}, "
         f"{time.monotonic() - started:.0f} s",
         flush=True,
     )
@@ -180,23 +181,16 @@ def judged(name: str, expected: Sequence[object], before: set[Path], lose: Calla
     return good
 
 
-def marked(mark: str) -> list[tuple[int, str]]:
-    """Lists living processes with a mark in their environment: id and command."""
+def marked(mark: str) -> list[str]:
+    """Lists the commands of living processes that have a mark in their environment."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if mark.encode() in (folder / "environ").read_bytes():
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                found.append((int(folder.name), command))
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip())
         except OSError:
             continue
-    return [(pid, command) for pid, command in found if command]
-
-
-def files() -> set[Path]:
-    """Lists what Ray and fedcli keep in temporary folders."""
-    folders = {Path("/tmp"), Path(tempfile.gettempdir()), Path("/dev/shm")}
-    return {path for folder in folders for name in ("fedcli-ray-*", "plasma*") for path in folder.glob(name)}
+    return [command for command in found if command]
 
 
 @contextmanager

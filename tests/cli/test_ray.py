@@ -5,11 +5,12 @@ import os
 import re
 import secrets
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_endings import living_with, start, until  # noqa: F401 (a fixture)
+from tests.cli.test_endings import start, until  # noqa: F401 (a fixture)
 from tests.cli.test_train import TINY, metrics, record
 from tests.runtime.ray_cluster import running
 
@@ -32,13 +33,17 @@ def unbroken(tmp_path_factory, run_cli):
     return run
 
 
-def assert_nothing_is_left(process, folders):
+@pytest.fixture
+def temporary(monkeypatch):
+    """The folder for temporary files of what is started. Its path is short, since Ray's sockets are in it."""
+    with tempfile.TemporaryDirectory(prefix="fedcli-test-", dir="/tmp") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
+def assert_nothing_is_left(process, temporary):
     until(lambda: not process.left_behind())
-    assert ray_folders() <= folders
-
-
-def ray_folders():
-    return set(Path("/tmp").glob("fedcli-ray-*"))
+    assert not list(temporary.iterdir())
 
 
 def listening(mark):
@@ -65,8 +70,7 @@ def listening(mark):
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
 
 
-def test_a_local_ray_is_one_word_and_leaves_nothing(tmp_path, start, unbroken):  # noqa: F811
-    folders = ray_folders()
+def test_a_local_ray_is_one_word_and_leaves_nothing(tmp_path, temporary, start, unbroken):  # noqa: F811
     process = start("rounds=3", *LOCAL)
     process.wait_for_rows(2)
     addresses = listening(process.mark)
@@ -79,24 +83,22 @@ def test_a_local_ray_is_one_word_and_leaves_nothing(tmp_path, start, unbroken): 
     assert record(run)["runtime_losses"] == 0
     assert stdout == ""
     assert re.sub(r"(?m)^(round \d|done: |run: |curves: |hold on|importing|compiling).*\n?", "", stderr).strip() == ""
-    assert_nothing_is_left(process, folders)
+    assert_nothing_is_left(process, temporary)
 
 
-def test_fedcli_killed_leaves_nothing_and_resumes(tmp_path, start, invoke, unbroken):  # noqa: F811
-    folders = ray_folders()
+def test_fedcli_killed_leaves_nothing_and_resumes(temporary, start, invoke, unbroken):  # noqa: F811
     process = start("rounds=100000", "checkpoint.every=2", *LOCAL)
     run = process.wait_for_rows(4)
     process.process.kill()
     process.wait()
-    assert_nothing_is_left(process, folders)
+    assert_nothing_is_left(process, temporary)
     last = int(metrics(run)[-1]["round"])
     # Where the run goes on is its own affair: the numbers are the same.
     assert invoke("train", "--resume", str(run), "runtime=local", f"rounds={last + 1}").exit_code == 0
     assert metrics(run) == unbroken(last + 1)
 
 
-def test_a_signal_ends_after_the_round(start):  # noqa: F811
-    folders = ray_folders()
+def test_a_signal_ends_after_the_round(temporary, start):  # noqa: F811
     process = start("rounds=100000", *LOCAL)
     run = process.wait_for_rows(2)
     # As a scheduler does it: to all processes of the job.
@@ -111,10 +113,10 @@ def test_a_signal_ends_after_the_round(start):  # noqa: F811
     assert "stopped by SIGTERM" in stderr
     assert "--resume" in stderr
     assert record(run)["status"] == "interrupted"
-    assert_nothing_is_left(process, folders)
+    assert_nothing_is_left(process, temporary)
 
 
-def test_with_nobody_left_the_run_can_be_resumed(tmp_path, monkeypatch, start, invoke, unbroken):  # noqa: F811
+def test_with_nobody_left_the_run_can_be_resumed(monkeypatch, start, invoke, unbroken):  # noqa: F811
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(16))
     with running(1) as cluster:

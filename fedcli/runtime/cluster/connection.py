@@ -70,7 +70,8 @@ def _local_options(config: Ray, folder: Path, cores: int) -> dict[str, Any]:
         "num_cpus": math.ceil(config.workers * config.num_cpus) if config.workers else cores,
         "include_dashboard": False,
         "_node_ip_address": "127.0.0.1",
-        "_temp_dir": str(folder),
+        # Ray lets everybody into the folder that it is given: not into the one around it.
+        "_temp_dir": str(folder / "ray"),
     }
 
 

@@ -70,6 +70,8 @@ class Dispatch:
         #: What can be done now and comes before new groups: merges, and groups that were lost.
         self._urgent: list[Node] = []
         self._begun = 0
+        #: Groups that are begun and not merged.
+        self._open: set[Node] = set()
         self._delivered = 0
         self._tries: Counter[Node] = Counter()
 
@@ -87,7 +89,8 @@ class Dispatch:
 
     def _assign(self) -> None:
         """Gives idle workers something to do."""
-        while (slot := self._workers.idle()) is not None and (node := self._next()) is not None:
+        ahead = self._fan_in + 2 * len(self._workers.ready)
+        while (slot := self._workers.idle()) is not None and (node := self._next(ahead)) is not None:
             self._running.add(node)
             if node.level:
                 parts = [self._sums[child].data for child in self._tree.children(node)]
@@ -96,26 +99,27 @@ class Dispatch:
                 self._train(slot, node)
 
     def _train(self, slot: Slot, node: Node) -> None:
+        self._open.add(node)
         work = self._group(node.index)
         round = self._round
         arguments = (round.number, self._broadcast, round.seed, work)
         self._workers.call(slot, "train", *arguments, what=f"training {_name(node)}", tag=node)
 
-    def _next(self) -> Node | None:
-        """Returns what is to be done next; None if that has to wait for something."""
+    def _next(self, ahead: int) -> Node | None:
+        """Returns what is to be done next; None if that has to wait for something.
+
+        Args:
+            ahead: At most so many groups are begun and not merged.
+        """
         while self._urgent:
             node = heapq.heappop(self._urgent)
             # What it merges may have been lost since.
             if all(child in self._sums for child in self._tree.children(node)):
                 return node
-        if self._begun == self._tree.leaves or self._ahead() >= self._fan_in + 2 * len(self._workers.ready):
+        if self._begun == self._tree.leaves or len(self._open) >= ahead:
             return None
         self._begun += 1
         return Node(0, self._begun - 1)
-
-    def _ahead(self) -> int:
-        """Counts groups that are begun and not merged."""
-        return sum(node.level == 0 for node in [*self._sums, *self._running])
 
     def _deliver(self) -> bool:
         """Hands over the tops of the tree that are there, in order; says whether there was one."""
@@ -128,6 +132,7 @@ class Dispatch:
                 break
             self._tell(Summed(total))
             del self._sums[node]
+            self._open.discard(node)
             self._delivered += 1
         return self._delivered > before
 
@@ -139,6 +144,7 @@ class Dispatch:
             self._sums[node] = Sum(ended.head, ended.call.body)
             for child in self._tree.children(node):
                 del self._sums[child]
+                self._open.discard(child)
             parent = self._tree.parent(node)
             if parent is not None and all(child in self._sums for child in self._tree.children(parent)):
                 heapq.heappush(self._urgent, parent)

@@ -1,9 +1,9 @@
 """The process that drives Ray. It ends, with every process and file of a local Ray, when fedcli is gone.
 
-    python -m fedcli.runtime.cluster.driver SOCKET
+    python -m fedcli.runtime.cluster.driver SOCKET FOLDER
 
-SOCKET is the descriptor of a socket for the messages; that fedcli is gone shows there. stdout and stderr are the run's
-log.
+SOCKET is the descriptor of a socket for the messages; that fedcli is gone shows there. FOLDER is where a local Ray keeps
+its files, and is removed. stdout and stderr are the run's log.
 """
 
 from __future__ import annotations
@@ -40,23 +40,22 @@ _LEAVE_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
-def main(connection: Connection) -> None:
+def main(connection: Connection, folder: Path) -> None:
     """Does what fedcli asks for, until it asks to end or is gone."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     # What Ray starts stays below this process even when its parent dies, so that all of it can be ended.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     _ignore_signals()
-    opening: Open = connection.recv()
     messages: Queue[Any] = Queue()
-    threading.Thread(target=_receive, args=(connection, messages, opening.folder), daemon=True).start()
+    threading.Thread(target=_receive, args=(connection, messages, folder), daemon=True).start()
     try:
-        error = _served(Channel(connection.send, messages.get), opening)
+        error = _served(Channel(connection.send, messages.get), folder)
         if error is not None:
             connection.send(Failed(error))
     except ConnectionError:  # fedcli is gone
         pass
     finally:
-        _end_all(opening.folder)
+        _end_all(folder)
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,10 @@ class Channel:
     receive: Callable[[], Any]
 
 
-def _served(fedcli: Channel, opening: Open) -> FedcliError | None:
+def _served(fedcli: Channel, folder: Path) -> FedcliError | None:
     """Answers fedcli's messages; returns what has kept it from going on."""
     try:
-        serve(fedcli, opening)
+        serve(fedcli, folder)
     except FedcliError as error:
         return error
     except ConnectionError:
@@ -87,13 +86,14 @@ def _served(fedcli: Channel, opening: Open) -> FedcliError | None:
     return None
 
 
-def serve(fedcli: Channel, opening: Open) -> None:
+def serve(fedcli: Channel, folder: Path) -> None:
     """Answers fedcli's messages.
 
     Raises:
         FedcliError: It cannot go on.
     """
-    with connected(opening.config, opening.folder, opening.cores):
+    opening: Open = fedcli.receive()
+    with connected(opening.config, folder, opening.cores):
         _ignore_signals()  # Ray has taken them
         from fedcli.runtime.cluster.workers import Workers
 
@@ -174,4 +174,4 @@ def _children() -> list[int]:
 
 if __name__ == "__main__":
     os.set_inheritable(int(sys.argv[1]), False)
-    main(Connection(int(sys.argv[1])))
+    main(Connection(int(sys.argv[1])), Path(sys.argv[2]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,13 +60,11 @@ class Open:
 
     Attributes:
         config: How.
-        folder: Where a local Ray keeps its files.
         cores: Processors of this machine that a local Ray may use.
         versions: Those of this machine.
     """
 
     config: Ray
-    folder: Path
     cores: int
     versions: Versions
 

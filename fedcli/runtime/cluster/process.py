@@ -27,16 +27,20 @@ class DriverProcess:
 
     Args:
         log_path: File that its output is appended to.
+
+    Attributes:
+        folder: A folder that nobody else can enter, for the files of a local Ray.
     """
 
     def __init__(self, log_path: Path) -> None:
-        # Ray lets everybody into the folder that it is given, so there is another around it.
         parent = tempfile.gettempdir()
-        self._outer = tempfile.mkdtemp(prefix="fedcli-ray-", dir=parent if len(parent) <= _LONGEST_FOLDER else "/tmp")
+        self.folder = Path(
+            tempfile.mkdtemp(prefix="fedcli-ray-", dir=parent if len(parent) <= _LONGEST_FOLDER else "/tmp")
+        )
         ours, theirs = socket.socketpair()
         with theirs, log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "fedcli.runtime.cluster.driver", str(theirs.fileno())],
+                [sys.executable, "-m", "fedcli.runtime.cluster.driver", str(theirs.fileno()), str(self.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -45,11 +49,6 @@ class DriverProcess:
                 start_new_session=True,
             )
         self._connection = Connection(ours.detach())
-
-    @property
-    def folder(self) -> Path:
-        """A folder that nobody else can enter, for the files of a local Ray."""
-        return Path(self._outer) / "ray"
 
     def send(self, message: Any) -> None:
         """Sends a message.
@@ -102,7 +101,7 @@ class DriverProcess:
             # What Ray has started is in its group. Nothing is left there unless it did not come to end it.
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            shutil.rmtree(self._outer, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _gone(self) -> WorkerError:
         with suppress(subprocess.TimeoutExpired):

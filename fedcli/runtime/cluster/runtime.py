@@ -60,7 +60,7 @@ class RayRuntime(Runtime):
         self._round = 0
         self.losses = 0
         self._driver = DriverProcess(log_path)
-        self._driver.send(Open(config, self._driver.folder, available_cores(), versions()))
+        self._driver.send(Open(config, available_cores(), versions()))
         self._busy = True
 
     def load(self, compiled: CompiledRound, dataset: FederatedDataset | None = None) -> None:
