@@ -52,8 +52,8 @@ class Run:
 
     def __init__(self, *arguments: str) -> None:
         # A short path: Ray's sockets are in it.
-        self.folder = Path(tempfile.mkdtemp(prefix="fedcli-fault-", dir="/tmp"))
-        self.temporary = self.folder / "tmp"
+        self.folder = Path(tempfile.mkdtemp(prefix="ff-", dir="/tmp"))
+        self.temporary = self.folder / "t"
         self.temporary.mkdir()
         self.mark = uuid.uuid4().hex
         self.code: int | None = None

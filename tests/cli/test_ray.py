@@ -36,7 +36,7 @@ def unbroken(tmp_path_factory, run_cli):
 @pytest.fixture
 def temporary(monkeypatch):
     """The folder for temporary files of what is started. Its path is short, since Ray's sockets are in it."""
-    with tempfile.TemporaryDirectory(prefix="fedcli-test-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="ft-", dir="/tmp") as folder:
         monkeypatch.setenv("TMPDIR", folder)
         yield Path(folder)
 

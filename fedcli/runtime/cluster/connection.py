@@ -71,7 +71,7 @@ def _local_options(config: Ray, folder: Path, cores: int) -> dict[str, Any]:
         "include_dashboard": False,
         "_node_ip_address": "127.0.0.1",
         # Ray lets everybody into the folder that it is given: not into the one around it.
-        "_temp_dir": str(folder / "ray"),
+        "_temp_dir": str(folder / "r"),
     }
 
 

@@ -2,8 +2,8 @@
 
     python -m fedcli.runtime.cluster.driver SOCKET FOLDER
 
-SOCKET is the descriptor of a socket for the messages; that fedcli is gone shows there. FOLDER is where a local Ray keeps
-its files, and is removed. stdout and stderr are the run's log.
+SOCKET is the descriptor of a socket for the messages; that fedcli is gone shows there. FOLDER is where a local Ray
+keeps its files, and is removed. stdout and stderr are the run's log.
 """
 
 from __future__ import annotations

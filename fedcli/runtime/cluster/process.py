@@ -18,8 +18,8 @@ from fedcli.errors import WorkerError
 from fedcli.runtime.cluster.messages import Close, Failed
 
 _CLOSE_SECONDS = 20.0
-#: The system allows a unix socket's path 107 bytes, of which Ray's own part takes about 70.
-_LONGEST_FOLDER = 36
+#: The system allows a unix socket's path 107 bytes; of them Ray's own part takes up to 67, and what is made here 20.
+_LONGEST_FOLDER = 20
 
 
 class DriverProcess:
