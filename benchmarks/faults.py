@@ -97,9 +97,11 @@ class Run:
         return True
 
     def left(self) -> list[str]:
-        """Lists what it leaves behind after a moment to end: processes that it started, and files."""
+        """Lists what it leaves behind after a moment to end: processes that it started, and files of Ray."""
         end = time.monotonic() + 10
-        while (found := [*marked(self.mark), *map(str, self.temporary.iterdir())]) and time.monotonic() < end:
+        while (
+            found := [*marked(self.mark), *map(str, self.temporary.glob("fedcli-ray-*"))]
+        ) and time.monotonic() < end:
             time.sleep(0.1)
         return found
 

@@ -43,7 +43,7 @@ def temporary(monkeypatch):
 
 def assert_nothing_is_left(process, temporary):
     until(lambda: not process.left_behind())
-    assert not list(temporary.iterdir())
+    assert not list(temporary.glob("fedcli-ray-*"))
 
 
 def listening(mark):

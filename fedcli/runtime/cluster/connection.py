@@ -111,6 +111,11 @@ def _explained(address: str, error: Exception) -> FedcliError:
             f"runtime.address={address}: the cluster does not let fedcli in with {token}",
             "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH=FILE to the token that the cluster was started with",
         )
+    if "client connection timeout" in text:
+        return WorkerError(
+            f"runtime.address={address}: Ray listens there and does not let fedcli in",
+            "check RAY_AUTH_MODE, the token (RAY_AUTH_TOKEN_PATH) and RAY_USE_TLS against those of the cluster",
+        )
     return WorkerError(
         f"runtime.address={address}: Ray cannot be used: {text[:300]}",
         "what Ray said is in run.log; docs/cluster.md shows a cluster from nothing to a run",
