@@ -5,6 +5,8 @@ import os
 import re
 import secrets
 import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from tests.cli.test_endings import start, until  # noqa: F401 (a fixture)
 from tests.cli.test_train import TINY, metrics, record
+from tests.conftest import clean_environment
 from tests.runtime.ray_cluster import running
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
@@ -134,3 +137,13 @@ def test_with_nobody_left_the_run_can_be_resumed(monkeypatch, start, invoke, unb
     result = invoke(*command, "runtime=local", f"rounds={last + 1}")
     assert result.exit_code == 0, result.stderr
     assert metrics(run) == unbroken(last + 1)
+
+
+def test_random_kills_change_nothing():
+    """The short form of benchmarks/faults.py: a node is killed, then fedcli."""
+    script = Path(__file__).parents[2] / "benchmarks" / "faults.py"
+    done = subprocess.run(
+        [sys.executable, script, "--times", "1"], env=clean_environment(), capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 runs as they must be" in done.stdout
