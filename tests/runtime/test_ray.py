@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fedcli.datasets.sqlite import ClientDatabase
+from fedcli.distributors.quantize import Quantize
 from fedcli.errors import FedcliError, WorkerError
 from fedcli.models.mlp import MLP
 from fedcli.runtime.local import LocalRuntime
@@ -102,6 +103,15 @@ def test_numbers_are_those_of_the_local_runtime(cluster, on_ray, compiled, expec
     found = on_ray(cluster.address, compiled(aggregator), aggregator, Faulty(), **keys)
     assert_same(found, expected[aggregator])
     assert found[2] == 0
+
+
+def test_a_coded_broadcast_is_decoded_by_the_workers(cluster, on_ray, compiled):
+    program = compiled(distributor=Quantize(bits=4, min_elements=200))
+    assert "receive" in program.parts
+    with LocalRuntime(2, GROUP_SIZE) as runtime:
+        runtime.load(program)
+        expected = rounds_of(runtime, program, "mean", Faulty(), 2)
+    assert_same(on_ray(cluster.address, program, "mean", Faulty()), expected)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])

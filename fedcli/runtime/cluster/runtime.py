@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 #: What workers execute; the rest of a round is the server's.
-_WORKERS_PARTS = ("work", "zero", "accumulate", "merge")
+_WORKERS_PARTS = ("receive", "work", "zero", "accumulate", "merge")
 #: What the driver process may take beyond the deadlines that it keeps itself.
 _GRACE_SECONDS = 60.0
 
@@ -76,7 +76,7 @@ class RayRuntime(Runtime):
         if dataset is None and not self._ships:
             raise ConfigError("runtime.data=path: there is no data set to send", "set runtime.data=ship")
         theirs = dataclasses.replace(
-            compiled, parts={name: compiled.parts[name] for name in _WORKERS_PARTS}, source=None
+            compiled, parts={name: part for name, part in compiled.parts.items() if name in _WORKERS_PARTS}, source=None
         )
         setup = Setup(
             environment={name: value for name, value in os.environ.items() if name.startswith("TF_")},
