@@ -24,11 +24,12 @@ def test_a_file_of_any_size(tmp_path: Path) -> None:
 
     database = ClientDatabase(target)
     for split, size in zip(_SPLITS, (10, 5), strict=True):
-        sizes = database.sizes(split)
-        assert len(sizes) == 4
-        assert sum(sizes.values()) == size
-        assert max(sizes.values()) - min(sizes.values()) <= 1
-        for client, count in sizes.items():
+        clients = database.client_ids(split)
+        assert len(clients) == 4
+        sizes = database.sizes(split, clients)
+        assert sizes.sum() == size
+        assert sizes.max() - sizes.min() <= 1
+        for client, count in zip(clients, sizes, strict=True):
             read = database.read_client(split, client)
             assert len(read) == count
             assert all(example.startswith(split.encode()) for example in read)

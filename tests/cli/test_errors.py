@@ -89,7 +89,7 @@ MISTAKES = [
     (["checkpoint.keep=0"], ["checkpoint.keep=0", "at least 1"]),
     (["model=mlp", "model.hidden_units=[0]"], ["model.hidden_units=[0]", "[200,200]"]),
     (["model=mlp", "model.hidden_units=5"], ["model.hidden_units=5", "list"]),
-    (["runtime=ray"], ["runtime=ray", "local, tff"]),
+    (["runtime=rey"], ["runtime=rey", "local, ray, tff"]),
     (["runtime.threads=0"], ["runtime.threads=0", "at least 1"]),
     (["output_dir="], ["output_dir="]),
     (["hydra.foo=1"], ["hydra.foo"]),
