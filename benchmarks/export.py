@@ -18,7 +18,7 @@ from fedcli.datasets import datasets
 from fedcli.datasets.base import DatasetConfig, FederatedDataset
 from fedcli.models import models
 from fedcli.runtime.tensorflow_settings import set_up_tensorflow
-from fedcli.training.sampling import example_order, generator, sample_clients
+from fedcli.training.sampling import ExampleOrder, sample_clients, seed_words
 
 
 def main() -> None:
@@ -68,14 +68,7 @@ def _rounds(workload: Workload, config: DatasetConfig, dataset: FederatedDataset
                 ys.append(examples.y)
                 count += len(examples)
             start, size = first[client]
-            order = start + example_order(
-                size,
-                generator(workload.seed, "examples", round, client),
-                epochs=config.client_epochs,
-                batch_size=config.batch_size,
-                max_batches=config.max_batches_per_client,
-                drop_remainder=config.drop_remainder,
-            )
+            order = start + ExampleOrder.of(config, seed_words(workload.seed, "examples", round, client))(size)
             orders.append(order)
             bounds.append((used, used + len(order)))
             used += len(order)

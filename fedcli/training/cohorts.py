@@ -13,7 +13,7 @@ from fedcli.runtime.engine.communication import Communication
 from fedcli.training.changes import ChangeAccount
 from fedcli.training.devices import device, is_lost
 from fedcli.training.participation import Fate, Participation, Visit, participation
-from fedcli.training.sampling import sample_clients, trained_examples
+from fedcli.training.sampling import ExampleOrder, sample_clients, seed_words
 
 #: Columns of metrics.csv where it is simulated who reports.
 SIMULATED_COLUMNS = (
@@ -160,16 +160,11 @@ class Cohorts:
         return [whole - change + needed for needed in self._changes.needed(clients, change + stream_bits)]
 
     def _visit(self, round: int, client: str) -> Visit:
-        config, settings = self._config, self._config.dataset
+        config = self._config
+        order = ExampleOrder.of(config.dataset, seed_words(config.seed, "examples", round, client))
         return Visit(
             client,
             device(config.sampling, config.seed, round, client),
-            trained_examples(
-                self._dataset.size(client),
-                epochs=settings.client_epochs,
-                batch_size=settings.batch_size,
-                max_batches=settings.max_batches_per_client,
-                drop_remainder=settings.drop_remainder,
-            ),
+            order.length(self._dataset.size(client)),
             is_lost(config.sampling.dropout, config.seed, round, client),
         )

@@ -43,19 +43,14 @@ class Personalizer:
             client: The client.
             round: The round, from which the order of the examples derives.
         """
-        config, settings = self._config, self._config.dataset
+        config = self._config
+        seed = seed_words(config.seed, "personalization", round, client)
         work = ClientWork(
             client=client,
             read=self._dataset.client,
-            order=ExampleOrder(
-                seed_words(config.seed, "personalization", round, client),
-                epochs=config.client_eval.personalize_epochs,
-                batch_size=settings.batch_size,
-                max_batches=settings.max_batches_per_client,
-                drop_remainder=settings.drop_remainder,
-            ),
-            batch_size=settings.batch_size,
-            seed=seed_words(config.seed, "personalization", round, client),
+            order=ExampleOrder.of(config.dataset, seed, config.client_eval.personalize_epochs),
+            batch_size=config.dataset.batch_size,
+            seed=seed,
         )
         runtime, first = self._runtime()
         state = with_weights(first, self._compiled, weights)

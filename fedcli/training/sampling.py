@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fedcli.datasets.base import DatasetConfig
+
 
 def seed_words(seed: int, *purpose: int | str) -> tuple[int, int]:
     """Derives two 64-bit numbers from the run's seed and a purpose, for example ("round", 3, "writer_07")."""
@@ -42,26 +44,18 @@ def sample_clients(client_ids: Sequence[str], count: int, seed: int, round: int)
     return [client_ids[i] for i in chosen]
 
 
-def trained_examples(
-    num_examples: int, *, epochs: int, batch_size: int, max_batches: int | None, drop_remainder: bool
-) -> int:
-    """Counts the examples that a client trains on in a round, each as often as it does; see `example_order`."""
-    total = epochs * num_examples
-    if drop_remainder:
-        total -= total % batch_size
-    return total if max_batches is None else min(total, max_batches * batch_size)
-
-
 @dataclass(frozen=True)
 class ExampleOrder:
     """The order in which a client trains on its examples in one round; data, so that it can travel with the work.
 
+    Each epoch is shuffled by itself; batches run on across epochs, as in the studies (shuffle, repeat, batch).
+
     Attributes:
         seed: What the shuffling derives from; see `seed_words`.
-        epochs: See `example_order`.
-        batch_size: Likewise.
-        max_batches: Likewise.
-        drop_remainder: Likewise.
+        epochs: Passes over the examples.
+        batch_size: Examples a batch.
+        max_batches: At most so many batches, None for no limit.
+        drop_remainder: Whether a last batch that is not full is left out.
     """
 
     seed: tuple[int, int]
@@ -70,46 +64,26 @@ class ExampleOrder:
     max_batches: int | None
     drop_remainder: bool
 
+    @classmethod
+    def of(cls, settings: DatasetConfig, seed: tuple[int, int], epochs: int | None = None) -> ExampleOrder:
+        """Takes the settings of a data set, but for the number of epochs where one is given."""
+        return cls(
+            seed,
+            settings.client_epochs if epochs is None else epochs,
+            settings.batch_size,
+            settings.max_batches_per_client,
+            settings.drop_remainder,
+        )
+
+    def length(self, num_examples: int) -> int:
+        """Counts what a client with so many examples trains on, each example as often as it does."""
+        total = self.epochs * num_examples
+        if self.drop_remainder:
+            total -= total % self.batch_size
+        return total if self.max_batches is None else min(total, self.max_batches * self.batch_size)
+
     def __call__(self, num_examples: int) -> NDArray[np.int64]:
-        """Returns the indices of so many examples, [at most epochs * num_examples]."""
-        return example_order(
-            num_examples,
-            np.random.default_rng(self.seed),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            max_batches=self.max_batches,
-            drop_remainder=self.drop_remainder,
-        )
-
-
-def example_order(
-    num_examples: int,
-    rng: np.random.Generator,
-    *,
-    epochs: int,
-    batch_size: int,
-    max_batches: int | None,
-    drop_remainder: bool,
-) -> NDArray[np.int64]:
-    """Returns the order in which a client trains on its examples.
-
-    Each epoch is shuffled by itself; batches run on across epochs, as in the studies (shuffle, repeat, batch).
-
-    Args:
-        num_examples: Examples that the client has.
-        rng: The generator of this client in this round.
-        epochs: Passes over the examples.
-        batch_size: Examples a batch.
-        max_batches: At most so many batches, None for no limit.
-        drop_remainder: Whether a last batch that is not full is left out.
-
-    Returns:
-        Indices of examples, [at most epochs * num_examples].
-    """
-    passes = [rng.permutation(num_examples) for _ in range(epochs)]
-    order = np.concatenate(passes).astype(np.int64)
-    return order[
-        : trained_examples(
-            num_examples, epochs=epochs, batch_size=batch_size, max_batches=max_batches, drop_remainder=drop_remainder
-        )
-    ]
+        """Returns the indices of so many examples, [`length`]."""
+        rng = np.random.default_rng(self.seed)
+        order = np.concatenate([rng.permutation(num_examples) for _ in range(self.epochs)]).astype(np.int64)
+        return order[: self.length(num_examples)]

@@ -172,18 +172,11 @@ def _run_round(
 def _client_work(
     config: TrainConfig, dataset: FederatedDataset, round: int, client: str, kept: Kept | None
 ) -> ClientWork:
-    settings = config.dataset
     return ClientWork(
         client=client,
         read=dataset.client,
-        order=ExampleOrder(
-            seed_words(config.seed, "examples", round, client),
-            epochs=settings.client_epochs,
-            batch_size=settings.batch_size,
-            max_batches=settings.max_batches_per_client,
-            drop_remainder=settings.drop_remainder,
-        ),
-        batch_size=settings.batch_size,
+        order=ExampleOrder.of(config.dataset, seed_words(config.seed, "examples", round, client)),
+        batch_size=config.dataset.batch_size,
         seed=seed_words(config.seed, "client", round, client),
         kept=kept,
     )

@@ -9,7 +9,7 @@ import pytest
 
 from fedcli.datasets.digits import Digits
 from fedcli.runs.checkpoints import CheckpointStore
-from fedcli.training.sampling import example_order, generator
+from fedcli.training.sampling import ExampleOrder, seed_words
 from tests.algorithms.softmax import Model
 
 LINEAR = ["model=mlp", "model.hidden_units=[]", "client_optimizer.learning_rate=0.02", "rounds=2", "seed=4"]
@@ -49,8 +49,7 @@ def test_every_clients_numbers_agree_with_numpy(train):
     for row in table:
         client = row["client"]
         test, data = dataset.test_client(client), dataset.client(client)
-        rng = generator(4, "personalization", 2, client)
-        order = example_order(len(data), rng, epochs=2, batch_size=20, max_batches=9, drop_remainder=False)
+        order = ExampleOrder(seed_words(4, "personalization", 2, client), 2, 20, 9, False)(len(data))
         assert len(order) == 180
         own = model
         for start in range(0, len(order), 20):

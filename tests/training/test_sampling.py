@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedcli.training.sampling import example_order, generator, sample_clients, seed_words
+from fedcli.training.sampling import ExampleOrder, sample_clients, seed_words
 
 IDS = [f"c{i}" for i in range(50)]
 
@@ -31,18 +31,16 @@ def test_all_clients_can_be_sampled():
 
 @given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 7), st.none() | st.integers(1, 9), st.booleans())
 def test_order_covers_each_epoch(n, epochs, batch_size, max_batches, drop):
-    def order(rng):
-        return example_order(n, rng, epochs=epochs, batch_size=batch_size, max_batches=max_batches, drop_remainder=drop)
-
-    got = order(generator(0, "x"))
-    assert np.array_equal(got, order(generator(0, "x")))
+    order = ExampleOrder(seed_words(0, "x"), epochs, batch_size, max_batches, drop)
+    got = order(n)
+    assert np.array_equal(got, order(n))
     assert got.dtype == np.int64
     expected = n * epochs
     if drop:
         expected -= expected % batch_size
     if max_batches is not None:
         expected = min(expected, max_batches * batch_size)
-    assert len(got) == expected
+    assert len(got) == order.length(n) == expected
     for start in range(0, len(got), max(n, 1)):
         epoch = got[start : start + n]
         assert len(set(epoch)) == len(epoch)
@@ -51,7 +49,7 @@ def test_order_covers_each_epoch(n, epochs, batch_size, max_batches, drop):
 
 def test_epochs_and_clients_are_shuffled_differently():
     def order(*purpose):
-        return example_order(30, generator(0, *purpose), epochs=2, batch_size=5, max_batches=None, drop_remainder=False)
+        return ExampleOrder(seed_words(0, *purpose), 2, 5, None, False)(30)
 
     first = order("examples", 1, "a")
     assert not np.array_equal(first[:30], first[30:])
