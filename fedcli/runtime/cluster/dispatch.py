@@ -122,9 +122,10 @@ class Dispatch:
         return Node(0, self._begun - 1)
 
     def _deliver(self) -> bool:
-        """Hands over the tops of the tree that are there, in order; says whether there was one."""
-        before = self._delivered
+        """Hands over the tops of the tree that are there, in order; says whether there is anything new to assign."""
+        changed = False
         while self._delivered < len(self._tops) and (node := self._tops[self._delivered]) in self._sums:
+            changed = True
             try:
                 total = ray.get(self._sums[node].data, timeout=self._config.call_timeout)
             except RayError as error:
@@ -134,7 +135,7 @@ class Dispatch:
             del self._sums[node]
             self._open.discard(node)
             self._delivered += 1
-        return self._delivered > before
+        return changed
 
     def _take(self, ended: Ended) -> None:
         """Takes the end of a call."""
