@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -115,17 +116,14 @@ class ImageFolder:
 
     def rows(self, contents: bool) -> Iterator[Row | BadRow]:
         """Reads the images, in the order of their paths; see the protocol. Files that begin with a dot are left out."""
-        for file in _files(self._folder, self._layout.depth):
-            path = _relative(file, self._folder)
+        for found in _placed(self._folder, self._layout, "an image", IMAGE_SUFFIXES):
+            if isinstance(found, BadRow):
+                yield found
+                continue
             try:
-                if file.is_dir():
-                    raise RowError(f"a folder where {self._layout.text} has a file")
-                client, split, label = self._layout.read(path)
-                if file.suffix.lower() not in IMAGE_SUFFIXES:
-                    raise RowError(f"not an image ({', '.join(IMAGE_SUFFIXES)})")
-                yield Row(client, split, label, self._read(file) if contents else None)
+                yield Row(found.client, found.split, found.label, self._read(found.file) if contents else None)
             except RowError as error:
-                yield BadRow(_shown(path), str(error))
+                yield BadRow(found.shown, str(error))
 
     def _first(self) -> tuple[int, int, int]:
         """Returns height, width and channels of the first image that can be read."""
@@ -185,31 +183,51 @@ class TextFolder:
 
     def rows(self, contents: bool) -> Iterator[Row | BadRow]:
         """Reads the lines; see the protocol. Files that begin with a dot are left out."""
-        for file in _files(self._folder, self._layout.depth):
-            path = _relative(file, self._folder)
-            try:
-                if file.is_dir():
-                    raise RowError(f"a folder where {self._layout.text} has a file")
-                client, split, _ = self._layout.read(path)
-                if file.suffix.lower() not in TEXT_SUFFIXES:
-                    raise RowError(f"not a text ({', '.join(TEXT_SUFFIXES)})")
-            except RowError as error:
-                yield BadRow(_shown(path), str(error))
-                continue
-            yield from self._lines(file, path, client, split)
+        for found in _placed(self._folder, self._layout, "a text", TEXT_SUFFIXES):
+            if isinstance(found, BadRow):
+                yield found
+            else:
+                yield from _lines(found)
 
-    def _lines(self, file: Path, path: PurePosixPath, client: str, split: str | None) -> Iterator[Row | BadRow]:
-        number = 1
+
+@dataclass(frozen=True)
+class _Placed:
+    """A file and what its path says; `shown` is the path for the user."""
+
+    file: Path
+    shown: str
+    client: str
+    split: str | None
+    label: str | None
+
+
+def _placed(folder: Path, layout: Layout, what: str, suffixes: tuple[str, ...]) -> Iterator[_Placed | BadRow]:
+    """Reads the paths of a folder's files, in their order."""
+    for file in _files(folder, layout.depth):
+        path = _relative(file, folder)
         try:
-            with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-                while piece := lines.readline(_LONGEST_PIECE):
-                    try:
-                        yield Row(client, split, None, piece.encode())
-                    except UnicodeEncodeError:
-                        yield BadRow(f"{_shown(path)} line {number}", "not UTF-8")
-                    number += piece.endswith("\n")
-        except OSError as error:
-            yield BadRow(_shown(path), error.strerror or str(error))
+            if file.is_dir():
+                raise RowError(f"a folder where {layout.text} has a file")
+            client, split, label = layout.read(path)
+            if file.suffix.lower() not in suffixes:
+                raise RowError(f"not {what} ({', '.join(suffixes)})")
+            yield _Placed(file, _shown(path), client, split, label)
+        except RowError as error:
+            yield BadRow(_shown(path), str(error))
+
+
+def _lines(found: _Placed) -> Iterator[Row | BadRow]:
+    number = 1
+    try:
+        with found.file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
+            while piece := lines.readline(_LONGEST_PIECE):
+                try:
+                    yield Row(found.client, found.split, None, piece.encode())
+                except UnicodeEncodeError:
+                    yield BadRow(f"{found.shown} line {number}", "not UTF-8")
+                number += piece.endswith("\n")
+    except OSError as error:
+        yield BadRow(found.shown, error.strerror or str(error))
 
 
 def shown_reason(error: Exception) -> str:
