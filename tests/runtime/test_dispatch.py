@@ -10,7 +10,7 @@ from fedcli.errors import WorkerError
 from fedcli.runtime.ray import Ray
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
-from ray.exceptions import ObjectLostError
+from ray.exceptions import GetTimeoutError, ObjectLostError
 
 from fedcli.runtime.cluster import dispatch
 from fedcli.runtime.cluster.messages import Lost, Round, Summed
@@ -28,29 +28,26 @@ class Cluster:
     """
 
     def __init__(self, chance, losses):
-        self._gone = lambda: ObjectLostError("00", None, "")
         self._chance = chance
         self._losses = losses
         self._names = iter(range(10**6))
         self._alive = [next(self._names) for _ in range(NODES)]
         self._idle = [SimpleNamespace(node=node) for node in self._alive for _ in range(WORKERS)]
         self._running = []
-        self.objects = []
-        self.most = 0
 
     # What it is as `ray`.
 
     def put(self, value):
         return value
 
-    def nodes(self):
-        return [{"NodeID": node, "Alive": True} for node in self._alive]
+    def alive_nodes(self):
+        return set(self._alive)
 
     def get(self, reference, timeout):
-        assert timeout > 0
+        assert timeout >= 0
         self._lose_something()
         if reference.node not in self._alive:
-            raise self._gone()
+            raise GetTimeoutError if self._chance(2) else ObjectLostError("00", None, "")
         return reference.value
 
     # What it is as `Workers`.
@@ -62,7 +59,8 @@ class Cluster:
     def idle(self):
         return self._idle[0] if self._idle else None
 
-    def call(self, slot, method, *arguments, what, tag):
+    def call(self, slot, method, *arguments, what, tag, needs=()):
+        assert method == "train" or set(needs) == {part.node for part in arguments[1:]}
         self._idle.remove(slot)
         self._running.append(SimpleNamespace(slot=slot, method=method, arguments=arguments, tag=tag))
 
@@ -70,17 +68,16 @@ class Cluster:
         assert self._running, "nothing runs, so nothing will ever happen"
         self._lose_something()
         call = self._running.pop(self._chance(len(self._running)))
-        if call.slot.node not in self._alive:
+        parts = call.arguments[1:] if call.method == "merge" else ()
+        lacks = any(part.node not in self._alive for part in parts)
+        # A worker to whom Ray does not tell that what it waits for is lost is given up.
+        if call.slot.node not in self._alive or (lacks and self._chance(2)):
             self._idle.append(SimpleNamespace(node=self._alive[0]))
-            return [self._ended(call, failure=WorkerError("it is dead"))]
+            return [self._ended(call, failure=WorkerError("it is given up"))]
         self._idle.append(call.slot)
-        if call.method == "train":
-            value = int(call.arguments[-1])
-        else:
-            parts = call.arguments[1:]
-            if any(part.node not in self._alive for part in parts):
-                return [self._ended(call, failure=self._gone())]
-            value = tuple(part.value for part in parts)
+        if lacks:
+            return [self._ended(call, failure=ObjectLostError("00", None, ""))]
+        value = tuple(part.value for part in parts) if parts else int(call.arguments[-1])
         call.body = SimpleNamespace(node=call.slot.node, value=value)
         return [self._ended(call, head=call.slot.node)]
 
@@ -100,6 +97,7 @@ class Cluster:
 def play(monkeypatch, chance, groups, group_size, losses, tries=10**6):
     cluster = Cluster(chance, losses)
     monkeypatch.setattr(dispatch, "ray", cluster)
+    monkeypatch.setattr(dispatch, "alive_nodes", cluster.alive_nodes)
     told = []
     config = Ray(group_size=group_size, tries=tries)
     dispatch.Dispatch(
@@ -125,7 +123,8 @@ def test_what_is_lost_is_done_again_and_nothing_waits_for_ever(data, groups, gro
 
 def test_a_finished_sum_that_is_lost_before_it_is_fetched_is_done_again(monkeypatch):
     """Nothing runs at that moment: what is to be done again must be begun, not waited for."""
-    moments = iter([1, 0, 0, 0])  # not while the only group runs; when its sum is fetched, the node that has it
+    # Nothing is lost while the only group runs; when its sum is fetched, the node that has it is lost, and it is told.
+    moments = iter([1, 0, 0, 0])
     tops, lost = play(monkeypatch, lambda n: 0 if n == 1 else next(moments), 1, 2, 1)
     assert tops == [0]
     assert [message.what.partition(": ")[2].partition(":")[0] for message in lost] == ["group 1 is done again"]

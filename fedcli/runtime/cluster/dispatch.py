@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import heapq
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import ObjectLostError, RayError
+from ray.exceptions import GetTimeoutError, ObjectLostError, RayError
 
 from fedcli.errors import FedcliError, WorkerError
-from fedcli.runtime.cluster.messages import Lost, Round, Summed
-from fedcli.runtime.cluster.workers import Ended, Slot, Workers, brief
+from fedcli.runtime.cluster.messages import Arrays, Lost, Round, Summed
+from fedcli.runtime.cluster.workers import LOOK_SECONDS, Ended, Slot, Workers, alive_nodes, brief
 from fedcli.runtime.ray import Ray
 from fedcli.runtime.reduction import Node, Tree, fan_in
 
@@ -93,8 +94,10 @@ class Dispatch:
         while (slot := self._workers.idle()) is not None and (node := self._next(ahead)) is not None:
             self._running.add(node)
             if node.level:
-                parts = [self._sums[child].data for child in self._tree.children(node)]
-                self._workers.call(slot, "merge", self._round.seed, *parts, what=f"merging {_name(node)}", tag=node)
+                parts = [self._sums[child] for child in self._tree.children(node)]
+                arguments = (self._round.seed, *(part.data for part in parts))
+                needs = {part.node for part in parts}
+                self._workers.call(slot, "merge", *arguments, what=f"merging {_name(node)}", tag=node, needs=needs)
             else:
                 self._train(slot, node)
 
@@ -127,7 +130,7 @@ class Dispatch:
         while self._delivered < len(self._tops) and (node := self._tops[self._delivered]) in self._sums:
             changed = True
             try:
-                total = ray.get(self._sums[node].data, timeout=self._config.call_timeout)
+                total = self._fetched(self._sums[node])
             except RayError as error:
                 self._again([node], error)
                 break
@@ -136,6 +139,21 @@ class Dispatch:
             self._open.discard(node)
             self._delivered += 1
         return changed
+
+    def _fetched(self, total: Sum) -> Arrays:
+        """Fetches a sum.
+
+        Raises:
+            RayError: It is lost, or does not come.
+        """
+        end = time.monotonic() + self._config.call_timeout
+        while True:
+            try:
+                return ray.get(total.data, timeout=max(0.0, min(LOOK_SECONDS, end - time.monotonic())))
+            except GetTimeoutError:
+                # Where the node is gone, Ray may never say so.
+                if total.node not in alive_nodes() or time.monotonic() >= end:
+                    raise
 
     def _take(self, ended: Ended) -> None:
         """Takes the end of a call."""
@@ -154,13 +172,13 @@ class Dispatch:
 
     def _missing(self, node: Node, failure: Exception) -> list[Node]:
         """Returns what has to be done again for a node: itself, or what was lost of what it merges."""
-        if not isinstance(failure, ObjectLostError):
-            return [node]
-        alive = {one["NodeID"] for one in ray.nodes() if one["Alive"]}
+        alive = alive_nodes()
         children = self._tree.children(node)
         gone = [child for child in children if self._sums[child].node not in alive]
-        # Where it is not known yet which of them it was: all of them.
-        return gone or children or [node]
+        if gone or not isinstance(failure, ObjectLostError):
+            return gone or [node]
+        # It is not known yet which of them it was.
+        return children or [node]
 
     def _again(self, nodes: list[Node], failure: Exception) -> None:
         """Does again what was lost; what is merged from it then follows by itself.

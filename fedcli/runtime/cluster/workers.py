@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +28,11 @@ cloudpickle.register_pickle_by_value(actor)
 _UNSECURED = Secured(token=False, tls=False)
 #: Marks the calls that make a worker ready.
 _START = object()
-#: How often to look whether workers are to be replaced.
-_LOOK_SECONDS = 5.0
+#: How often to look whether workers are to be replaced, and whether what is waited for can still come.
+LOOK_SECONDS = 5.0
+#: What Ray has to tell that a call failed, once a node is gone that the call needs. It does not always tell:
+#: https://github.com/ray-project/ray/issues/47606
+_TELL_SECONDS = 10.0
 
 
 @dataclass(eq=False)
@@ -61,6 +64,7 @@ class Call:
         tag: The caller's own.
         body: The large part of the answer, which stays where it is until somebody asks for it; None if there is none.
         deadline: When the worker is given up, by `time.monotonic`.
+        needs: Ray's ids of the nodes that have what the worker works on.
     """
 
     slot: Slot
@@ -68,6 +72,7 @@ class Call:
     tag: Any
     body: Any
     deadline: float
+    needs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ class Workers:
         self.grow()
         end = time.monotonic() + self._config.start_timeout
         while any(not slot.ready for slot in self._slots) and time.monotonic() < end:
-            for ended in self._collect(min(end, time.monotonic() + _LOOK_SECONDS)):
+            for ended in self._collect(min(end, time.monotonic() + LOOK_SECONDS)):
                 if ended.failure is not None and not ended.lost:
                     raise ended.failure
             self._replace()
@@ -146,11 +151,14 @@ class Workers:
         """Returns a worker that has nothing to do; the one that has waited for longest."""
         return self._idle[0] if self._idle else None
 
-    def call(self, slot: Slot, method: str, *arguments: Any, what: str, tag: Any = None) -> Call:
-        """Asks an idle worker for something whose answer has a head and a body."""
+    def call(
+        self, slot: Slot, method: str, *arguments: Any, what: str, tag: Any = None, needs: Iterable[str] = ()
+    ) -> Call:
+        """Asks an idle worker for something whose answer has a head and a body; see `Call` for what is told of it."""
         self._idle.remove(slot)
         head, body = getattr(slot.actor, method).options(num_returns=2).remote(*arguments)
-        return self._await(Call(slot, what, tag, body, time.monotonic() + self._config.call_timeout), head)
+        end = time.monotonic() + self._config.call_timeout
+        return self._await(Call(slot, what, tag, body, end, frozenset(needs)), head)
 
     def wait(self) -> list[Ended]:
         """Waits until a call is over or a worker has become idle, and returns the calls that are over.
@@ -160,7 +168,7 @@ class Workers:
         """
         while True:
             before = len(self._idle)
-            ended = self._collect(time.monotonic() + _LOOK_SECONDS)
+            ended = self._collect(time.monotonic() + LOOK_SECONDS)
             for refusal in [one for one in ended if one.call.tag is _START and not one.lost]:
                 self._tell(Warned(f"a worker cannot be used: {refusal.failure}"))
             ended = [one for one in ended if one.call.tag is not _START]
@@ -192,6 +200,8 @@ class Workers:
         # The second look takes all the others that are there too.
         ray.wait(list(self._calls), num_returns=1, timeout=max(0.0, end - time.monotonic()))
         there, _ = ray.wait(list(self._calls), num_returns=len(self._calls), timeout=0)
+        if not there:
+            self._hasten()
         ended = [self._settle(head) for head in there]
         now = time.monotonic()
         for head, call in list(self._calls.items()):
@@ -199,6 +209,14 @@ class Workers:
                 del self._calls[head]
                 ended.append(self._lost(call, f"no answer in time from {call.slot.host}"))
         return [one for one in ended if one is not None]
+
+    def _hasten(self) -> None:
+        """Gives calls that need a node that is gone little time from now on."""
+        alive = alive_nodes()
+        soon = time.monotonic() + _TELL_SECONDS
+        for call in self._calls.values():
+            if not ({call.slot.node, *call.needs} - {""}) <= alive:
+                call.deadline = min(call.deadline, soon)
 
     def _settle(self, head: Any) -> Ended | None:
         """Takes an answer that has arrived; None for a worker that has taken a step to being ready."""
@@ -294,6 +312,11 @@ class Workers:
         return WorkerError(
             f"no Ray worker is left: {self._reason}", "see run.log, and `ray status` on the head of the cluster"
         )
+
+
+def alive_nodes() -> set[str]:
+    """Returns Ray's ids of the nodes that it takes to be alive."""
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
 def _fitting(needs: Mapping[str, float], there: Mapping[str, float]) -> int:
