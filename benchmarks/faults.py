@@ -4,7 +4,7 @@
 
 Half of the first kind of runs lose a worker, half a node (of a cluster of two, on this machine). In the second kind
 fedcli itself is killed, with a Ray of its own, and resumed. Each run must end with the metrics of the undisturbed one,
-and leave no process and no file of Ray behind. Prints a line a run; exits with 1 if one of them is not as it must be.
+and leave no process and no temporary file behind. Prints a line a run; exits with 1 if one of them is not as it must.
 """
 
 from __future__ import annotations
@@ -97,11 +97,9 @@ class Run:
         return True
 
     def left(self) -> list[str]:
-        """Lists what it leaves behind after a moment to end: processes that it started, and files of Ray."""
+        """Lists what it leaves behind after a moment to end: processes that it started, and temporary files."""
         end = time.monotonic() + 10
-        while (
-            found := [*marked(self.mark), *map(str, self.temporary.glob("fedcli-ray-*"))]
-        ) and time.monotonic() < end:
+        while (found := [*marked(self.mark), *map(str, self.temporary.iterdir())]) and time.monotonic() < end:
             time.sleep(0.1)
         return found
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from fedcli.runtime.generated_code import keep_generated_code_in_memory
+
 
 def set_up_tensorflow() -> None:
     """Keeps TensorFlow's messages from the terminal and makes its numbers independent of the machine's cores.
@@ -24,12 +26,12 @@ def set_up_tensorflow() -> None:
 def import_tensorflow() -> None:
     """Imports TensorFlow without JAX, which TensorFlow Lite would import to convert models, a fifth of the time.
 
-    TensorFlow Federated, if it is imported later, still finds JAX.
+    TensorFlow Federated, if it is imported later, still finds JAX. What TensorFlow generates stays in memory.
     """
-    if "jax" in sys.modules:
-        return
-    sys.modules["jax"] = None  # type: ignore[assignment]  # makes an import of it fail, which TensorFlow expects
-    try:
-        import tensorflow  # noqa: F401
-    finally:
-        del sys.modules["jax"]
+    if "jax" not in sys.modules:
+        sys.modules["jax"] = None  # type: ignore[assignment]  # makes an import of it fail, which TensorFlow expects
+        try:
+            import tensorflow  # noqa: F401
+        finally:
+            del sys.modules["jax"]
+    keep_generated_code_in_memory()

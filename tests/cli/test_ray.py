@@ -46,7 +46,7 @@ def temporary(monkeypatch):
 
 def assert_nothing_is_left(process, temporary):
     until(lambda: not process.left_behind())
-    assert not list(temporary.glob("fedcli-ray-*"))
+    assert not list(temporary.iterdir())
 
 
 def listening(mark):
