@@ -1,10 +1,10 @@
 """`fedcli train` with each algorithm: threads, resume, the reference runtime, schedules."""
 
-import csv
 import json
-from pathlib import Path
 
 import pytest
+
+from tests.conftest import metrics
 
 TINY = [
     "model=mlp",
@@ -23,21 +23,6 @@ ALGORITHMS = {
     "scaffold": ["algorithm=scaffold"],
 }
 every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
-
-
-@pytest.fixture
-def train(invoke):
-    def run(*arguments, code=0):
-        result = invoke("train", *TINY, *arguments)
-        assert result.exit_code == code, result.stderr
-        return Path(result.stderr.split("run:")[1].split()[0]) if code == 0 else result
-
-    return run
-
-
-def metrics(run):
-    with open(run / "metrics.csv") as file:
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
 
 
 @every_algorithm

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.test_train import TINY, metrics, record
-from tests.conftest import shared
+from tests.cli.test_train import TINY, record
+from tests.conftest import metrics, shared
 
 SMALL = [
     "rounds=2",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_train import TINY, metrics, record
+from tests.cli.test_train import TINY, record
+from tests.conftest import metrics
 
 RATE = "client_optimizer.learning_rate"
 

@@ -11,7 +11,8 @@ import pytest
 
 from tests.cli.test_endings import DEADLINE, living_with, rows, until
 from tests.cli.test_sweep import jobs
-from tests.cli.test_train import TINY, metrics, record
+from tests.cli.test_train import TINY, record
+from tests.conftest import metrics
 
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 

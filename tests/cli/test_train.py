@@ -1,6 +1,5 @@
 """`fedcli train` end to end, in this process, so that TensorFlow is imported once."""
 
-import csv
 import json
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.conftest import clean_environment
+from tests.conftest import clean_environment, metrics
 
 ROOT = Path(__file__).parents[2]
 TINY = [
@@ -21,23 +20,6 @@ TINY = [
     "eval.every=2",
     "client_optimizer.learning_rate=0.3",
 ]
-
-
-@pytest.fixture
-def train(invoke):
-    """Runs `fedcli train` with a tiny model and returns the run's folder."""
-
-    def run(*arguments, code=0):
-        result = invoke("train", *TINY, *arguments)
-        assert result.exit_code == code, result.stderr
-        return Path(result.stderr.split("run:")[1].split()[0]) if code == 0 else result
-
-    return run
-
-
-def metrics(run):
-    with open(run / "metrics.csv") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 def record(run):
