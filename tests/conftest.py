@@ -39,6 +39,14 @@ def shared(name):
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def files_need_not_outlive_a_power_cut():
+    """Leaves out in this process the waiting for the disk, some 20 times in a run of one round."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 def clean_environment(**changes):
     """Returns this process's environment without what changes fedcli's behaviour."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("FEDCLI_", "HYDRA_", "_FEDCLI"))}
