@@ -9,7 +9,7 @@ import pytest
 
 from fedcli.runs.participants import read_participants
 from tests.cli.test_finetune import SMALL, run_of, shakespeare, tiny  # noqa: F401 (fixtures)
-from tests.cli.test_train import TINY, record  # noqa: F401 (TINY: what `train` runs)
+from tests.cli.test_train import TINY, record
 from tests.conftest import metrics
 
 SIMULATED = ["sampling.dropout=0.2", "sampling.overselect=1.5", "sampling.jitter=0.3"]
@@ -114,14 +114,14 @@ def test_training_goes_on_after_such_a_round(train):
 
 
 def test_slow_messages_take_longer_and_small_ones_less(train):
-    link = ["rounds=2", "model.hidden_units=[64]", "sampling.simulate=true", "sampling.upload_rate=1e4"]
+    link = ["rounds=2", "model.hidden_units=[40]", "sampling.simulate=true", "sampling.upload_rate=1e4"]
     whole = float(metrics(train(*link))[-1]["simulated_seconds"])
-    coded = float(metrics(train(*link, "aggregator=entropy"))[-1]["simulated_seconds"])
+    coded = float(metrics(train(*link, *STREAMS))[-1]["simulated_seconds"])
     assert coded < whole / 5
 
 
 def test_compare_against_simulated_seconds(invoke):
-    tiny_run = ["model=mlp", "model.hidden_units=[16]", "clients_per_round=4", "eval.every=1", "rounds=2"]
+    tiny_run = [*TINY, "eval.every=1", "rounds=2"]
     shares = ["sampling.overselect=1,1.5", "sampling.simulate=true", "hydra.sweep.dir=sweep"]
     assert invoke("train", "-m", *tiny_run, "seed=1,2", *shares).exit_code == 0
     ask = ["compare", "sweep", "--against", "simulated_seconds"]

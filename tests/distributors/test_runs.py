@@ -34,9 +34,9 @@ MODEL_BITS = 32 * (784 * 40 + 40 + 40 * 10 + 10)
 
 @pytest.mark.parametrize("distributor", [STATEFUL, DROPOUT], ids=["stateful", "dropout"])
 def test_a_resumed_run_is_the_same_run(train, distributor):
-    unbroken = train("rounds=7", *distributor)
+    unbroken = train("rounds=5", *distributor)
     run = train("rounds=3", *distributor)
-    train("--resume", str(run), "rounds=7")
+    train("--resume", str(run), "rounds=5")
     assert metrics(run) == metrics(unbroken)
     results = [json.loads((one / "result.json").read_text()) for one in (run, unbroken)]
     assert results[0]["broadcasted_bits"] == results[1]["broadcasted_bits"]
