@@ -1,5 +1,6 @@
 """What tests of several packages share: the data beside the project, and the real command line."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -18,11 +19,13 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Compiled rounds and data go to a cache in the home folder: one of the tests' own, so that they leave nothing behind
-# and find nothing. What other programs keep there is still theirs.
+# and find nothing. It is the same for all of pytest-xdist's workers, which inherit it: a config is compiled once.
+# What other programs keep there is still theirs.
 for _variable, _folder in (("UV_CACHE_DIR", "~/.cache/uv"), ("MPLCONFIGDIR", "~/.config/matplotlib")):
     os.environ.setdefault(_variable, str(Path(_folder).expanduser()))
-_home = tempfile.TemporaryDirectory(prefix="fedcli-tests-")
-os.environ["HOME"] = _home.name
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _home = tempfile.TemporaryDirectory(prefix="fedcli-tests-")
+    os.environ["HOME"] = _home.name
 
 #: The folder beside the project with the mirror of the public data; not on every machine.
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -36,10 +39,29 @@ def shared(name):
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def files_need_not_outlive_a_power_cut():
+    """Leaves out in this process the waiting for the disk, some 20 times in a run of one round."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 def clean_environment(**changes):
     """Returns this process's environment without what changes fedcli's behaviour."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("FEDCLI_", "HYDRA_", "_FEDCLI"))}
     return {**kept, **changes}
+
+
+def table(path):
+    """Returns a CSV file's rows, each a dictionary of texts."""
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def metrics(run):
+    """Returns the rows of a run's metrics.csv without the time that they took, which differs from run to run."""
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in table(run / "metrics.csv")]
 
 
 @pytest.fixture(scope="session")
@@ -80,5 +102,20 @@ def invoke(tmp_path, monkeypatch):
 
     def run(*arguments):
         return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+    return run
+
+
+@pytest.fixture
+def train(invoke, request):
+    """Runs `fedcli train` in this process with the settings that the test's module names `TINY`.
+
+    Returns the run's folder, or what was printed if the run is to fail with an exit code.
+    """
+
+    def run(*arguments, code=0):
+        result = invoke("train", *request.module.TINY, *arguments)
+        assert result.exit_code == code, result.stderr
+        return Path(result.stderr.split("run:")[1].split()[0]) if code == 0 else result
 
     return run

@@ -26,6 +26,7 @@ class Theirs(AggregatorConfig):
         return tff.aggregators.clipping_factory(1e9 * self.factor, mean())
 """
 
+TINY = ["model=mlp", "model.hidden_units=[4]", "clients_per_round=2", "eval.max_examples=50"]
 POINTS = "[fedcli.aggregator]\ntheirs = their_package.aggregator:Theirs\n"
 
 
@@ -81,7 +82,7 @@ def test_it_is_among_the_choices(run):
 
 
 def test_it_trains(run, tmp_path):
-    done = run("aggregator=theirs", "rounds=1", "model=mlp", "clients_per_round=2", "--json", "-q")
+    done = run("aggregator=theirs", "rounds=1", *TINY, "--json", "-q")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["status"] == "completed"
     (record,) = find_runs([tmp_path / "outputs"])

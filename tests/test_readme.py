@@ -12,8 +12,10 @@ import pytest
 from tests.conftest import shared
 
 README = Path(__file__).parents[1] / "README.md"
-#: Added to commands that train, so that the whole README takes a minute.
+#: Added to commands that train, so that the whole README takes minutes.
 SMALL = ["eval.max_examples=20", "clients_per_round=2", "dataset.max_batches_per_client=1"]
+#: One hidden layer, as small as compression takes.
+MLP = ["model=mlp", "model.hidden_units=[30]"]
 
 
 def commands():
@@ -21,7 +23,8 @@ def commands():
     return [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
-FEDCLI = [command for command in commands() if re.match(r"(\w+=\S+ )*fedcli ", command)]
+VARIABLES = re.compile(r"(\w+=\S+ )*(?=fedcli )")
+FEDCLI = [command for command in commands() if VARIABLES.match(command)]
 OTHER = [command for command in commands() if command not in FEDCLI]
 
 
@@ -45,7 +48,7 @@ def test_ci_runs_the_contributors_commands():
 
 @pytest.fixture
 def small_run(invoke):
-    result = invoke("train", "model=mlp", "rounds=1", *SMALL)
+    result = invoke("train", *MLP, "rounds=1", *SMALL)
     return result.stderr.split("run:")[1].split()[0]
 
 
@@ -59,21 +62,21 @@ def tiny_text_model(tmp_path):
     return "tiny.keras"
 
 
-@pytest.mark.parametrize("command", FEDCLI)
-def test_command(command, invoke, tmp_path_factory, monkeypatch, request):
-    words = shlex.split(command)
-    while "=" in words[0]:
-        words.pop(0)  # the environment: set below
-    words = words[words.index("fedcli") + 1 :]
+# Their environment is set below, and so the same command needs no second run.
+@pytest.mark.parametrize("command", dict.fromkeys(VARIABLES.sub("", command) for command in FEDCLI))
+def test_command(command, invoke, monkeypatch, request):
+    words = shlex.split(command)[1:]
     origin = None
     if any(name in command for name in ("emnist", "shakespeare", "data fetch", "dickens")):
-        monkeypatch.setenv("HOME", str(tmp_path_factory.getbasetemp()))
+        home = Path.home() / "readme"
+        home.mkdir(exist_ok=True)
+        monkeypatch.setenv("HOME", str(home))
         # Only the larger mirror has the Dickens model.
         origin = shared("mirror" if "dickens" in command else "mirror_small").resolve().as_uri()
     invoke_environment(monkeypatch, FEDCLI_ORIGIN=origin)
     if words[0] == "compare":
         simulated = ["sampling.simulate=true"] if "simulated_seconds" in words else []
-        invoke("train", "-m", "model=mlp", *SMALL, "rounds=1", "seed=1,2", "hydra.sweep.dir=outputs/sweep", *simulated)
+        invoke("train", "-m", *MLP, *SMALL, "rounds=1", "seed=1,2", "hydra.sweep.dir=outputs/sweep", *simulated)
         words = [word for word in words if not word.startswith("eval/accuracy=") and word != "--target"]
         words = ["outputs/sweep" if word.startswith("outputs/") else word for word in words]
     elif words[0] == "generate" and "--run" in words:
@@ -88,19 +91,21 @@ def test_command(command, invoke, tmp_path_factory, monkeypatch, request):
         small = ["rounds=0", "eval.max_examples=2"]  # the full-size model: a round takes long
         words = [*(word for word in words if not word.startswith("rounds=")), *small]
     elif words[0] == "train" and "--help" not in words and "--cfg" not in words:
-        if "-m" in words:  # two values of a key are a sweep
-            words = [re.sub(r"^([\w.]+=[^(,]+,[^(,]+),.*", r"\1", word) for word in words]
-        if "--resume" not in words and not re.search("model=|dataset=|experiment=", command):
-            words.append("model=mlp")
-        if "-m" in words and "--resume" in words:
-            words.append("model=mlp")
-        elif "--resume" in words:
+        sweep, goes_on = "-m" in words, "--resume" in words
+        if sweep:
+            words = [*sweep_of_two(words)]
+        if sweep or not goes_on:
+            if not re.search("model=|dataset=|experiment=", command):
+                words += MLP
+            elif "model=mlp" in words:
+                words += MLP[1:]
+        if goes_on and not sweep:
             run = request.getfixturevalue("small_run")
             words = [run if word.startswith("outputs/") else word for word in words]
             words = [*(word for word in words if not word.startswith("rounds=")), "rounds=2"]
             if "auto" in words:
-                words += ["model=mlp", *SMALL]
-        if "--resume" not in words or "-m" in words:
+                words += [*MLP, *SMALL]
+        else:
             words = [*(word for word in words if not word.startswith("rounds=")), *SMALL, "rounds=1"]
             if "shakespeare" in command:
                 words += ["model.units=8", "dataset.sequence_length=10"]
@@ -116,6 +121,17 @@ def test_command(command, invoke, tmp_path_factory, monkeypatch, request):
             gc.collect()
     if words[0] in ("train", "finetune", "pretrain") and "--help" not in words and "--cfg" not in words:
         assert list(Path("outputs").glob("**/result.json"))
+
+
+def sweep_of_two(words):
+    """Yields the words with two values of the first key that has several, and one of each other."""
+    left = 2
+    for word in words:
+        values = re.fullmatch(r"([\w.]+)=([^(,]+(,[^(,]+)+)", word)
+        if values:
+            word = f"{values[1]}={','.join(values[2].split(',')[:left])}"
+            left = 1
+        yield word.replace("n_trials=3", "n_trials=2")
 
 
 def invoke_environment(monkeypatch, **variables):

@@ -1,9 +1,9 @@
-import csv
 from pathlib import Path
 
 import pytest
 
 from tests.aggregators.sizes import bits_sent, fields_with_problems
+from tests.conftest import metrics
 
 ADAPTIVE = [
     "aggregator=adaptive",
@@ -35,11 +35,6 @@ def test_bits_that_are_known_before_are_the_header_only():
 )
 def test_problems_name_the_fields(keys, fields):
     assert fields_with_problems("adaptive", **keys) == fields
-
-
-def metrics(run):
-    with open(run / "metrics.csv") as file:
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
 
 
 def test_a_run_resumed_in_the_middle_gives_the_same_curve(invoke):

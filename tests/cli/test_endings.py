@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_train import TINY, metrics, record
+from tests.cli.test_train import TINY, record
+from tests.conftest import metrics
 
 DEADLINE = 120
 

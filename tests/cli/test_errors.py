@@ -8,8 +8,10 @@ import sys
 
 import pytest
 
+from fedcli.cli.main import main
 from fedcli.runs.directory import find_runs
 from fedcli.runs.record import read_record
+from tests.cli.test_train import TINY
 
 LONG = "a" * 5000
 
@@ -122,8 +124,28 @@ def assert_refused(done, cwd, named, code=2):
     assert list(cwd.iterdir()) == []
 
 
+@pytest.fixture
+def main_of(tmp_path, monkeypatch, capsys):
+    """Runs what a fedcli process runs, in this one: its start takes a second."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fedcli", *arguments])
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return subprocess.CompletedProcess(sys.argv, ended.value.code, *capsys.readouterr())
+
+    return run
+
+
 @pytest.mark.parametrize(("arguments", "named"), MISTAKES, ids=lambda value: " ".join(value)[:40].replace("\n", " "))
-def test_mistake_is_refused_in_two_lines(run_cli, tmp_path, arguments, named):
+def test_mistake_is_refused_in_two_lines(main_of, tmp_path, arguments, named):
+    assert_refused(main_of("train", *arguments), tmp_path, named)
+
+
+@pytest.mark.parametrize("arguments", [["dataset=émnist"], ["rounds=🦄"], ["a\nb"], ["-m", "roudns=1,2"]], ids=ascii)
+def test_mistake_in_a_process_of_its_own(run_cli, tmp_path, arguments):
+    (named,) = [named for mistake, named in MISTAKES if mistake == arguments]
     assert_refused(run_cli("train", *arguments, cwd=tmp_path), tmp_path, named)
 
 
@@ -216,15 +238,8 @@ def test_no_network(run_cli, tmp_path):
     assert url in error["message"] + error["hint"]
 
 
-def test_diverging_loss(run_cli, tmp_path):
-    done = run_cli(
-        "train",
-        "-q",
-        "client_optimizer.learning_rate=1e30",
-        "model=mlp",
-        "rounds=3",
-        cwd=tmp_path,
-    )
+def test_diverging_loss(main_of, tmp_path):
+    done = main_of("train", *TINY, "-q", "client_optimizer.learning_rate=1e30", "rounds=3")
     assert_failed(done, ["round 1", "client_optimizer.learning_rate"])
     assert len(done.stderr.splitlines()) == 2
     assert failed_record(tmp_path / "outputs").error["type"] == "DivergedError"

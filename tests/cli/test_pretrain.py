@@ -1,6 +1,5 @@
 """`fedcli pretrain` end to end, in this process but where it is killed."""
 
-import csv
 import dataclasses
 import json
 import os
@@ -23,7 +22,7 @@ from fedcli.models.char_rnn import CharRNN
 from fedcli.models.pretrained import load_pretrained, pretrained_path
 from fedcli.models.vocabulary import encode
 from fedcli.training.text_file import split
-from tests.conftest import clean_environment
+from tests.conftest import clean_environment, metrics
 
 TINY = [
     "model.units=16",
@@ -59,11 +58,6 @@ def pretrain(folder, invoke):
         return Path(re.search(r"run: +(\S+)", result.stderr)[1]) if code == 0 else result
 
     return run
-
-
-def metrics(run):
-    with open(run / "metrics.csv") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 def document(run, name="result.json"):

@@ -9,7 +9,8 @@ import pytest
 
 from fedcli.runs.participants import read_participants
 from tests.cli.test_finetune import SMALL, run_of, shakespeare, tiny  # noqa: F401 (fixtures)
-from tests.cli.test_train import metrics, record, train  # noqa: F401 (a fixture)
+from tests.cli.test_train import TINY, record
+from tests.conftest import metrics
 
 SIMULATED = ["sampling.dropout=0.2", "sampling.overselect=1.5", "sampling.jitter=0.3"]
 STREAMS = ["aggregator=entropy", "distributor=entropy", "model.hidden_units=[40]"]
@@ -24,7 +25,7 @@ def participants(run):
     return read_participants(run / "participants.csv")
 
 
-def test_with_all_reporting_only_the_time_is_new(train):  # noqa: F811
+def test_with_all_reporting_only_the_time_is_new(train):
     plain = train("rounds=2")
     simulated = train("rounds=2", "sampling.simulate=true")
     assert not (plain / "participants.csv").exists()
@@ -36,7 +37,7 @@ def test_with_all_reporting_only_the_time_is_new(train):  # noqa: F811
         assert float(row["simulated_seconds_round"]) == max(times)
 
 
-def test_who_reports_is_in_the_record(train):  # noqa: F811
+def test_who_reports_is_in_the_record(train):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     run = train("rounds=6", *SIMULATED)
@@ -62,7 +63,7 @@ def test_who_reports_is_in_the_record(train):  # noqa: F811
     assert curve == pytest.approx([float(row["simulated_seconds"]) for row in rows])
 
 
-def test_threads_change_nothing(train):  # noqa: F811
+def test_threads_change_nothing(train):
     arguments = ["rounds=3", *SIMULATED, "aggregator=compression", "model.hidden_units=[40]"]
     one, two = (train(*arguments, f"runtime.threads={threads}") for threads in (1, 2))
     assert metrics(one) == metrics(two)
@@ -70,7 +71,7 @@ def test_threads_change_nothing(train):  # noqa: F811
 
 
 @pytest.mark.parametrize("coding", [[], [*STREAMS, "distributor.stateful_clients=true"]])
-def test_a_resumed_run_ends_as_an_unbroken_one(train, coding):  # noqa: F811
+def test_a_resumed_run_ends_as_an_unbroken_one(train, coding):
     run = train("rounds=5", "checkpoint.every=2", "checkpoint.keep=3", *SIMULATED, *coding)
     unbroken, everyone = metrics(run), participants(run)
     (run / "checkpoints" / "round_000005.npz").unlink()
@@ -84,7 +85,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(train, coding):  # noqa: F811
 
 
 @pytest.mark.parametrize("coding", [["aggregator=mean"], ["aggregator=compression"], STREAMS])
-def test_a_round_in_which_nobody_reports_leaves_the_state(train, coding):  # noqa: F811
+def test_a_round_in_which_nobody_reports_leaves_the_state(train, coding):
     run = train("rounds=2", "sampling.deadline=1e-6", "eval.every=1", "model.hidden_units=[40]", *coding)
     first, *rounds = metrics(run)
     for row in rounds:
@@ -101,7 +102,7 @@ def test_a_round_in_which_nobody_reports_leaves_the_state(train, coding):  # noq
             assert rounds[0][name] == sent[name]
 
 
-def test_training_goes_on_after_such_a_round(train):  # noqa: F811
+def test_training_goes_on_after_such_a_round(train):
     run = train("rounds=8", "sampling.dropout=0.7", "clients_per_round=2", "eval.every=1", "aggregator=compression")
     rows = metrics(run)
     nobody = [row["clients/reported"] == "0" for row in rows[1:]]
@@ -112,15 +113,15 @@ def test_training_goes_on_after_such_a_round(train):  # noqa: F811
         assert math.isfinite(float(row["eval/loss"]))
 
 
-def test_slow_messages_take_longer_and_small_ones_less(train):  # noqa: F811
-    link = ["rounds=2", "model.hidden_units=[64]", "sampling.simulate=true", "sampling.upload_rate=1e4"]
+def test_slow_messages_take_longer_and_small_ones_less(train):
+    link = ["rounds=2", "model.hidden_units=[40]", "sampling.simulate=true", "sampling.upload_rate=1e4"]
     whole = float(metrics(train(*link))[-1]["simulated_seconds"])
-    coded = float(metrics(train(*link, "aggregator=entropy"))[-1]["simulated_seconds"])
+    coded = float(metrics(train(*link, *STREAMS))[-1]["simulated_seconds"])
     assert coded < whole / 5
 
 
 def test_compare_against_simulated_seconds(invoke):
-    tiny_run = ["model=mlp", "model.hidden_units=[16]", "clients_per_round=4", "eval.every=1", "rounds=2"]
+    tiny_run = [*TINY, "eval.every=1", "rounds=2"]
     shares = ["sampling.overselect=1,1.5", "sampling.simulate=true", "hydra.sweep.dir=sweep"]
     assert invoke("train", "-m", *tiny_run, "seed=1,2", *shares).exit_code == 0
     ask = ["compare", "sweep", "--against", "simulated_seconds"]

@@ -11,7 +11,8 @@ import pytest
 
 from tests.cli.test_endings import DEADLINE, living_with, rows, until
 from tests.cli.test_sweep import jobs
-from tests.cli.test_train import TINY, metrics, record
+from tests.cli.test_train import TINY, record
+from tests.conftest import metrics
 
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 
@@ -77,7 +78,7 @@ def kill(run):
 
 
 def test_a_sweep_with_a_bad_and_a_killed_job_resumes_to_the_result_of_an_unbroken_one(tmp_path, invoke, start):
-    arguments = ["rounds=40", "checkpoint.every=2", "aggregator=compression", "seed=1,2,3,4,5,6"]
+    arguments = ["rounds=40", "checkpoint.every=2", "aggregator=compression", "seed=1,2,3,4"]
     # Job 0 cannot save its state: a file is where its checkpoints belong.
     (tmp_path / "sweep" / "0").mkdir(parents=True)
     obstacle = tmp_path / "sweep" / "0" / "checkpoints"
@@ -95,7 +96,7 @@ def test_a_sweep_with_a_bad_and_a_killed_job_resumes_to_the_result_of_an_unbroke
     assert statuses[:2] == ["failed", "killed"]
     # joblib ends all its workers when one dies; the jobs that had not begun are begun nevertheless.
     assert set(statuses[2:]) <= {"completed", "killed"}
-    assert statuses.count("completed") >= 3
+    assert statuses.count("completed") >= 1
     assert record(tmp_path / "sweep" / "1")["status"] == "running"
     until(lambda: not process.left_behind())
 
@@ -103,13 +104,13 @@ def test_a_sweep_with_a_bad_and_a_killed_job_resumes_to_the_result_of_an_unbroke
     resumed = start(*arguments, *JOBLIB, "--resume")
     code, stderr = resumed.wait()
     assert code == 0, stderr
-    assert [row["status"] for row in jobs(tmp_path / "sweep")] == ["completed"] * 6
+    assert [row["status"] for row in jobs(tmp_path / "sweep")] == ["completed"] * 4
     assert record(tmp_path / "sweep" / "1")["resumed"][0] >= 2
     until(lambda: not resumed.left_behind())
 
     # One after another, with another number of threads.
     assert invoke("train", "-m", *TINY, *arguments, "hydra.sweep.dir=unbroken").exit_code == 0
-    for number in range(6):
+    for number in range(4):
         assert metrics(Path("sweep", str(number))) == metrics(Path("unbroken", str(number)))
 
 

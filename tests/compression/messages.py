@@ -35,8 +35,9 @@ def transmit(codec, x, seed=(1, 2), state=None):
     message = codec.encode(tf.constant(x, tf.float32), codec.parameters(state), tf.constant(seed, tf.int32))
     decoded, observed = codec.decode(message)
     bits = sum(8 * tensor.numpy().nbytes for tensor in tf.nest.flatten(message))
-    # As a graph, as in a round: loops are many times faster so.
-    return decoded.numpy(), bits, tf.function(codec.update)(state, observed, tf.constant(1.0))
+    # What learns does so in loops, which are many times faster in a graph; to make one takes longer than no work.
+    update = tf.function(codec.update) if state else codec.update
+    return decoded.numpy(), bits, update(state, observed, tf.constant(1.0))
 
 
 def estimates(codec, x, count):

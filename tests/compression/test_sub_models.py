@@ -60,14 +60,15 @@ def test_a_sub_model_computes_what_the_model_with_zeros_does(model):
 def test_units_are_drawn_evenly_anew_each_round_and_without_replacement():
     sub = MLP(hidden_units=[10, 6]).sub_model(SPEC, 0.5)
     random, counts, seen = seeded([5, 6]), np.zeros(10), set()
+    draw = tf.function(lambda random: (chosen_units(sub, random), next_round(random)))
     for _ in range(400):
-        first, second = (x.numpy() for x in chosen_units(sub, random))
+        (first, second), random = draw(random)
+        first, second = first.numpy(), second.numpy()
         assert len(set(first)) == 5
         assert len(set(second)) == 3
         assert list(first) == sorted(first)
         counts[first] += 1
         seen.add((*first, *second))
-        random = next_round(random)
     # Each count has mean 200 and standard deviation 10: wrong in one of 10^5 draws of seeds, and the seed is fixed.
     assert np.all(np.abs(counts - 200) < 50)
     assert len(seen) > 300

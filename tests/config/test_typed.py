@@ -138,14 +138,14 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(path=st.sampled_from(sorted({*flat(PLAIN), *PLAIN})), value=VALUES)
 def test_any_value_is_taken_or_refused_with_a_reason(path, value):
     error = refused(changed(path, value))
     assert error is None or (path.split(".")[0] in error.message and error.hint)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(path=st.text(max_size=20) | st.text(max_size=20).map("model.{}".format), value=VALUES)
 def test_any_key_is_taken_or_refused_with_a_reason(path, value):
     group, _, key = path.rpartition(".")

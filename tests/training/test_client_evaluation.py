@@ -1,8 +1,6 @@
 """Federated evaluation and personalization, against softmax regression in NumPy."""
 
-import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,24 +9,10 @@ from fedcli.datasets.digits import Digits
 from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.training.sampling import ExampleOrder, seed_words
 from tests.algorithms.softmax import Model
+from tests.conftest import metrics, table
 
-LINEAR = ["model=mlp", "model.hidden_units=[]", "client_optimizer.learning_rate=0.02", "rounds=2", "seed=4"]
+TINY = ["model=mlp", "model.hidden_units=[]", "client_optimizer.learning_rate=0.02", "rounds=2", "seed=4"]
 PERSONAL = ["client_eval.every=2", "client_eval.personalize_epochs=2", "dataset.max_batches_per_client=9"]
-
-
-@pytest.fixture
-def train(invoke):
-    def run(*arguments, code=0):
-        result = invoke("train", *LINEAR, *arguments)
-        assert result.exit_code == code, result.stderr
-        return Path(result.stderr.split("run:")[1].split()[0]) if code == 0 else result
-
-    return run
-
-
-def rows(path):
-    with open(path) as file:
-        return list(csv.DictReader(file))
 
 
 def evaluated(model, examples):
@@ -44,9 +28,9 @@ def test_every_clients_numbers_agree_with_numpy(train):
     tensors = dict(CheckpointStore(run / "checkpoints").latest().tensors)
     model = Model(*(tensors[f"global_model_weights/trainable/{i}"] for i in range(2)))
     dataset = Digits().load()
-    table = rows(run / "clients.csv")
-    assert [row["client"] for row in table] == dataset.client_ids
-    for row in table:
+    rows = table(run / "clients.csv")
+    assert [row["client"] for row in rows] == dataset.client_ids
+    for row in rows:
         client = row["client"]
         test, data = dataset.test_client(client), dataset.client(client)
         order = ExampleOrder(seed_words(4, "personalization", 2, client), 2, 20, 9, False)(len(data))
@@ -59,7 +43,7 @@ def test_every_clients_numbers_agree_with_numpy(train):
         found = [float(row[name]) for name in ("loss", "accuracy", "personal_loss", "personal_accuracy")]
         assert found == pytest.approx(expected, rel=1e-4)
         assert (int(row["round"]), int(row["test_examples"])) == (2, len(test))
-    accuracies, own = (np.array([float(row[name]) for row in table]) for name in ("accuracy", "personal_accuracy"))
+    accuracies, own = (np.array([float(row[name]) for row in rows]) for name in ("accuracy", "personal_accuracy"))
     last = json.loads((run / "result.json").read_text())["final"]
     assert last["clients/accuracy_mean"] == pytest.approx(accuracies.mean())
     assert last["clients/accuracy_std"] == pytest.approx(accuracies.std())
@@ -73,26 +57,23 @@ def test_every_clients_numbers_agree_with_numpy(train):
 
 
 def test_threads_and_resume_change_nothing_and_training_is_not_changed(train):
-    def numbers(run):
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows(run / "metrics.csv")]
-
     unbroken = train("rounds=4", "eval.every=2", "runtime.threads=1", *PERSONAL)
     run = train("eval.every=2", "runtime.threads=2", *PERSONAL)
     train("--resume", str(run), "rounds=4")
-    assert numbers(run) == numbers(unbroken)
+    assert metrics(run) == metrics(unbroken)
     assert (run / "clients.csv").read_text() == (unbroken / "clients.csv").read_text()
-    plain = numbers(train("rounds=4", "eval.every=2"))
-    assert plain == [{k: row[k] for k in plain[0]} for row in numbers(run)]
-    assert [bool(row["clients/accuracy_p10"]) for row in numbers(run)] == [False, False, True, False, True]
+    plain = metrics(train("rounds=4", "eval.every=2"))
+    assert plain == [{k: row[k] for k in plain[0]} for row in metrics(run)]
+    assert [bool(row["clients/accuracy_p10"]) for row in metrics(run)] == [False, False, True, False, True]
 
 
 def test_a_sample_of_clients_is_fixed_and_compressed_updates_do_not_matter(train):
     coded = ["aggregator=quantize", "aggregator.min_elements=1", "aggregator.bits=1", "algorithm=scaffold"]
-    table = rows(train("client_eval.every=1", "client_eval.max_clients=4", *coded) / "clients.csv")
-    assert len({row["client"] for row in table}) == 4
-    again = rows(train("client_eval.every=1", "client_eval.max_clients=4", "seed=9") / "clients.csv")
+    rows = table(train("client_eval.every=1", "client_eval.max_clients=4", *coded) / "clients.csv")
+    assert len({row["client"] for row in rows}) == 4
+    again = table(train("client_eval.every=1", "client_eval.max_clients=4", "seed=9") / "clients.csv")
     assert [row["client"] for row in again] == [row["client"] for row in table]
-    assert "personal_accuracy" not in table[0]
+    assert "personal_accuracy" not in rows[0]
 
 
 def test_synthetic_clients_have_no_test_examples_of_their_own(train):

@@ -173,7 +173,7 @@ def test_a_large_import_takes_no_more_memory_than_a_small_one(cache, tmp_path):
             tracemalloc.stop()
 
     peak(100)  # imports
-    # The large database has 2 MB. Most of what either takes is a batch, and what is logged.
-    few, many = peak(1_000), peak(20_000)
-    assert imported_file("of20000").stat().st_size > 1_500_000
+    # The large database has 1 MB. Most of what either takes is a batch, and what is logged.
+    few, many = peak(1_000), peak(10_000)
+    assert imported_file("of10000").stat().st_size > 750_000
     assert many < few + 200_000
