@@ -78,6 +78,7 @@ def _check_values(config: TrainConfig) -> None:
             f"distributor={config.distributor.name}: algorithm={config.algorithm.name} takes no sub-models",
             "choose another distributor, or algorithm=fed_avg",
         )
+    config.aggregator.check_reports(config.sampling.reporting_goal(config.clients_per_round))
     _check_attack(config)
     if config.algorithm.clients_keep_state and not config.runtime.serves_kept:
         raise ConfigError(
