@@ -8,8 +8,8 @@ import pytest
 from fedcli.aggregators.geometric_median import GeometricMedian
 from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.attacks.scaled import Scaled
-from fedcli.runtime.local import LocalRuntime
 from fedcli.runtime.engine.traffic import communication
+from fedcli.runtime.local import LocalRuntime
 from fedcli.runtime.tff import TFF
 from tests.aggregators.test_aggregators import process
 from tests.algorithms.conftest import MODEL
