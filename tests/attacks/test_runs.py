@@ -93,19 +93,11 @@ def test_robust_aggregators_beat_the_mean(train):
 
 
 def test_attackers_are_honest_where_their_own_model_is_evaluated(train):
-    """The server stays where it is, and personalization trains on the labels as they are."""
-    personal = [
-        "rounds=1",
-        "server_optimizer.learning_rate=1e-9",
-        "client_eval.every=1",
-        "client_eval.personalize_epochs=3",
-    ]
-    rows = [metrics(train(*personal, *attack)) for attack in ([], ["attack=label_flip", "attack.fraction=1"])]
-    names = [name for name in rows[0][1] if name.startswith(("clients/", "personal/"))]
-    assert names
-    for name in names:
-        assert float(rows[1][1][name]) == pytest.approx(float(rows[0][1][name]), abs=1e-3)
-    assert rows[0][1]["train/accuracy"] != rows[1][1]["train/accuracy"]
+    """All train on wrong labels, and the model is wrong; to personalize it, they train on the right ones."""
+    personal = ["client_eval.every=1", "client_eval.personalize_epochs=20"]
+    row = metrics(train("rounds=1", "attack=label_flip", "attack.fraction=1", *personal))[1]
+    assert float(row["clients/accuracy_mean"]) < 0.2
+    assert float(row["personal/accuracy_mean"]) > 0.4
 
 
 @pytest.mark.parametrize(
