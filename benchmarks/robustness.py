@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.claims import Claim
 from benchmarks.study import Study, completed, last_accuracy, make_runs, tables
 
-#: Share of the clients that attack, and how. The noise is far above an update's numbers of about 0.01.
+#: How a fifth of the clients, the default, attacks.
 ATTACKS = {
     "none": "",
     "sign_flip": "attack=sign_flip attack.factor=4",
@@ -17,7 +17,7 @@ ATTACKS = {
     "noise": "attack=noise attack.standard_deviation=0.1",
     "label_flip": "attack=label_flip",
 }
-#: A fifth of the clients is often 3 of the 10 of a round: what trimmed_mean leaves out, and krum assumes by itself.
+#: A fifth of all clients can be 3 of the 10 of a round: what trimmed_mean leaves out, and krum assumes by itself.
 AGGREGATORS = {
     "mean": "aggregator=mean",
     "robust": "aggregator=robust",

@@ -23,7 +23,7 @@ class Noise(UpdateAttack):
     """Independent normal numbers of mean 0, drawn anew by each attacker in each round from the run's seed.
 
     Attributes:
-        standard_deviation: Of each number; the updates of the CNN have numbers of about 0.001.
+        standard_deviation: Of each number.
         replace: Whether the noise is all that is sent, as in the paper, or is added to the update.
     """
 

@@ -46,6 +46,17 @@ def test_one_iteration_is_the_mean_and_equal_updates_divide_by_no_zero():
     np.testing.assert_allclose(geometric_median(5, 1e-6)(sent[[0, 0]], weights), [1.0, 2.0])
 
 
+@pytest.mark.parametrize("size", [1e3, 1e25])
+def test_far_updates_count_little(size):
+    """The square of the larger one overflows."""
+    from fedcli.aggregators.processes.rules import geometric_median
+
+    rng = np.random.default_rng(0)
+    sent = np.concatenate([rng.normal(1, 0.1, size=(8, 30)), np.full((2, 30), size)]).astype(np.float32)
+    found = np.asarray(geometric_median(12, 1e-6)(sent, np.ones(10, np.float32)))
+    assert np.abs(found - 1).max() < 0.3
+
+
 def test_problems_name_the_fields():
     wrong = GeometricMedian(iterations=0, smoothing=0.0)
     assert [field for field, _ in wrong.problems()] == ["iterations", "smoothing"]

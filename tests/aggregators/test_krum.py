@@ -1,5 +1,7 @@
 """Krum and Multi-Krum, against NumPy."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -43,8 +45,9 @@ def test_none_assumes_as_many_as_the_clients_allow(clients):
 
 def test_far_updates_are_not_chosen():
     rng = np.random.default_rng(0)
-    honest, far = rng.normal(1, 0.1, size=(7, 30)), rng.normal(0, 1e6, size=(3, 30))
-    for selected in (1, 7):
+    # The square of the second overflows.
+    for size, selected in itertools.product((1e6, 1e25), (1, 7)):
+        honest, far = rng.normal(1, 0.1, size=(7, 30)), rng.normal(0, size, size=(3, 30))
         assert np.abs(krum(np.concatenate([far, honest]), selected=selected) - 1).max() < 0.5
 
 

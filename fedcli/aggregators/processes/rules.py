@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from fedcli.aggregators.processes.collected import Rule
@@ -43,7 +44,8 @@ def geometric_median(iterations: int, smoothing: float) -> Rule:
 
     def rule(updates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         def mean(by: tf.Tensor) -> tf.Tensor:
-            return tf.linalg.matvec(updates, by / tf.reduce_sum(by), transpose_a=True)
+            # Where an update is so large that all distances from the mean overflow, it begins again from zero.
+            return tf.linalg.matvec(updates, tf.math.divide_no_nan(by, tf.reduce_sum(by)), transpose_a=True)
 
         shares = weights / tf.reduce_sum(weights)
         middle = mean(shares)
@@ -77,6 +79,8 @@ def krum(byzantine: int | None, selected: int) -> Rule:
         products = tf.matmul(updates, updates, transpose_b=True)
         norms = tf.linalg.diag_part(products)
         distances = tf.maximum(norms[:, tf.newaxis] + norms - 2.0 * products, 0.0)
+        # What overflows is far away.
+        distances = tf.where(tf.math.is_nan(distances), np.float32(np.inf), distances)
         # An update is no neighbour of its own: it comes first, and is left out.
         distances = tf.linalg.set_diag(distances, tf.fill([count], -1.0))
         scores = tf.reduce_sum(tf.sort(distances, 1)[:, 1 : neighbours + 1], 1)
