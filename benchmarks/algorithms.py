@@ -6,8 +6,10 @@ Run it in the checkout, with the data set reachable (see the README on `FEDCLI_O
 
 First each algorithm's learning rates (and FedProx's mu) are chosen by short runs with a seed of their own, then the
 runs are made with the best. Runs that are there already are kept, unfinished ones go on: stop it and start it again as
-you like. On 2 idle cores all of it takes about an hour. So that it does, the model is a dense network of 199,210
+you like. On 2 idle cores the algorithms take about an hour. So that they do, the model is a dense network of 199,210
 parameters and not the CNN; clients pass over their data five times, so that they drift apart.
+
+`--study robust` makes the runs of robust aggregators with attackers alone; see `benchmarks/robustness.py`.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks import robustness
+from benchmarks.claims import Claim, points
 from benchmarks.study import Study, arguments, completed, last_accuracy, make_runs, tables
 from fedcli.report.measure import Target, arrival
-from fedcli.report.statistics import Difference, welch
+from fedcli.report.statistics import welch
 
 #: Evaluations whose accuracy is averaged, at the end of a run.
 LAST = 3
@@ -31,6 +35,9 @@ LAST = 3
 TUNING_SEED = 100
 TUNING_ROUNDS = 60
 TARGET = Target("eval/accuracy", 0.9)
+
+#: Name of the study of robust aggregators with attackers, which has settings of its own.
+ROBUST = "robust"
 
 _CLIENT, _SERVER = "client_optimizer.learning_rate", "server_optimizer.learning_rate"
 
@@ -126,21 +133,6 @@ STUDIES = {
 }
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A published ordering.
-
-    Attributes:
-        better: Row that was better.
-        worse: Row that was worse.
-        source: Where, and on what.
-    """
-
-    better: str
-    worse: str
-    source: str
-
-
 CLAIMS = [
     Claim("fed_avg", "fed_sgd", "McMahan et al. 2017, https://arxiv.org/abs/1602.05629, table 2"),
     Claim("fed_prox", "fed_avg", "Li et al. 2020, https://arxiv.org/abs/1812.06127, with stragglers and label skew"),
@@ -187,7 +179,7 @@ run. clients/...: accuracy on single clients' own test examples; personal/...: a
 
 def main() -> None:
     """Makes the runs that are missing and writes the tables."""
-    given = arguments(__doc__.splitlines()[0], "algorithms", STUDIES).parse_args()
+    given = arguments(__doc__.splitlines()[0], "algorithms", {**STUDIES, ROBUST: None}).parse_args()
     document = [_HEAD]
     for key, tuned in STUDIES.items():
         if not given.report and key in given.study:
@@ -202,6 +194,9 @@ def main() -> None:
             document += [f"## {study.title}\n", f"`fedcli {study.command} seed=...`, and:\n"]
             document += [f"- {row.name}: `{study.settings[row.name] or 'nothing'}`" for row in rows]
             document += ["", _table(rows), "", *_claims(rows), ""]
+    if not given.report and ROBUST in given.study:
+        robustness.make(given.out / ROBUST, given.jobs, given.only, given.seeds)
+    document += robustness.report(given.out / ROBUST, LAST)
     Path(__file__).with_suffix(".md").write_text("\n".join(document))
 
 
@@ -238,7 +233,7 @@ def _table(rows: Sequence[Row]) -> str:
             [
                 row.name,
                 f"{mean:.2f}{spread}",
-                "" if row is rows[0] else _points(welch(row.accuracies, rows[0].accuracies)),
+                "" if row is rows[0] else points(welch(row.accuracies, rows[0].accuracies)),
                 f"{statistics.mean(row.rounds):.0f}" if row.rounds else "not reached",
                 str(len(row.accuracies)),
                 f"{row.up / 2**20:,.1f}",
@@ -252,31 +247,8 @@ def _table(rows: Sequence[Row]) -> str:
 def _claims(rows: Sequence[Row]) -> list[str]:
     """Says which published orderings hold here."""
     accuracies = {row.name: row.accuracies for row in rows}
-    known = [claim for claim in CLAIMS if claim.better in accuracies and claim.worse in accuracies]
-    if not known:
-        return []
-    lines = ["Published orderings (of accuracy after as many rounds):\n"]
-    for claim in known:
-        difference = welch(accuracies[claim.better], accuracies[claim.worse])
-        lines.append(
-            f"- {claim.better} above {claim.worse} ({claim.source}): {_verdict(difference)}, {_points(difference)}"
-        )
-    return lines
-
-
-def _verdict(difference: Difference | None) -> str:
-    if difference is None or difference.low is None or difference.high is None:
-        return "one seed proves nothing"
-    if difference.low > 0:
-        return "**holds**"
-    return "**does not hold**" if difference.high < 0 else "not decided, chance can explain the difference"
-
-
-def _points(difference: Difference | None) -> str:
-    if difference is None:
-        return ""
-    interval = "" if difference.low is None else f" [{100 * difference.low:+.2f}, {100 * (difference.high or 0):+.2f}]"
-    return f"{100 * difference.value:+.2f}{interval}"
+    judged = [line for claim in CLAIMS if (line := claim.judged(accuracies))]
+    return ["Published orderings (of accuracy after as many rounds):\n", *judged] if judged else []
 
 
 if __name__ == "__main__":

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 class AggregatorConfig(Component, ABC):
     """An aggregator and its keys."""
 
+    def check_reports(self, reports: int) -> None:
+        """Refuses rounds that it cannot aggregate.
+
+        Args:
+            reports: Clients that report in a round, where none is lost.
+
+        Raises:
+            ConfigError: They are too few.
+        """
+
     @abstractmethod
     def build(self, *, weighted: bool) -> tff.aggregators.AggregationFactory:
         """Builds TFF's factory.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators.base import AggregatorConfig
+from fedcli.aggregators.bounded import bounded
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -56,14 +57,7 @@ class CodedAggregator(AggregatorConfig):
             measure_distortion=self.measure_distortion,
         )
         mean = tff.aggregators.MeanFactory if weighted else tff.aggregators.UnweightedMeanFactory
-        factory = mean(sums)
-        # In the order and with the settings of tff.learning.compression_aggregator, which does not let one put
-        # another sum inside.
-        if self.clipping:
-            factory = tff.aggregators.clipping_factory(_clipping_norm(), factory)
-        if self.zeroing:
-            factory = tff.aggregators.zeroing_factory(_zeroing_norm(), factory)
-        return factory
+        return bounded(mean(sums), zeroing=self.zeroing, clipping=self.clipping)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Sizes are at least 1."""
@@ -115,19 +109,3 @@ class QuantizedAggregator(CodedAggregator):
                 "code",
                 f"does not fit {self.name}: {self.refused_codes[self.code]}; choose one of: {', '.join(fitting)}",
             )
-
-
-def _clipping_norm() -> tff.templates.EstimationProcess:
-    import tensorflow_federated as tff
-
-    return tff.aggregators.PrivateQuantileEstimationProcess.no_noise(
-        initial_estimate=1.0, target_quantile=0.8, learning_rate=0.2
-    )
-
-
-def _zeroing_norm() -> tff.templates.EstimationProcess:
-    import tensorflow_federated as tff
-
-    return tff.aggregators.PrivateQuantileEstimationProcess.no_noise(
-        initial_estimate=10.0, target_quantile=0.98, learning_rate=math.log(10.0), multiplier=2.0, increment=1.0
-    )

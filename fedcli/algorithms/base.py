@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators.base import AggregatorConfig
+from fedcli.attacks.base import AttackConfig
 from fedcli.distributors.base import DistributorConfig
 from fedcli.optimizers.base import OptimizerConfig
 from fedcli.registry import Component
@@ -30,6 +31,7 @@ class Parts:
         server_optimizer: Takes the step along the aggregated update.
         aggregator: Client to server.
         distributor: Server to client.
+        attack: What attackers make of their updates; None where all send what they have trained.
     """
 
     model_fn: ModelFn
@@ -37,6 +39,7 @@ class Parts:
     server_optimizer: OptimizerConfig
     aggregator: AggregatorConfig
     distributor: DistributorConfig
+    attack: AttackConfig | None = None
 
     @property
     def client_model_fn(self) -> ModelFn:
@@ -64,6 +67,10 @@ class Parts:
         import tensorflow_federated as tff
 
         model_fn = self.model_fn
+        if self.attack is not None:
+            from fedcli.algorithms.processes.attacked_work import attacked_client_work
+
+            client_work = attacked_client_work(client_work, self.attack)
         return tff.learning.templates.compose_learning_process(
             tff.tensorflow.computation(lambda: tff.learning.models.ModelWeights.from_model(model_fn())),
             self.distributor.build(model_fn),
@@ -83,6 +90,8 @@ class AlgorithmConfig(Component, ABC):
     takes_sub_models: ClassVar[bool] = False
     #: Whether `client_optimizer` takes the clients' steps; else the config's is not used.
     uses_client_optimizer: ClassVar[bool] = True
+    #: Whether its clients' updates can be attacked: they send nothing else, and `Parts.compose` puts the work together.
+    takes_attacks: ClassVar[bool] = False
     #: Whether a client keeps something from one round in which it takes part to the next.
     clients_keep_state: ClassVar[bool] = False
 

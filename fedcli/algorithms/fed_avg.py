@@ -27,6 +27,7 @@ class FedAvg(AlgorithmConfig):
     """
 
     takes_sub_models = True
+    takes_attacks = True
 
     name: str = "fed_avg"
     weighted: bool = True

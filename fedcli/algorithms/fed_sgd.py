@@ -29,18 +29,22 @@ class FedSGD(AlgorithmConfig):
     """
 
     uses_client_optimizer: ClassVar[bool] = False
+    takes_attacks: ClassVar[bool] = True
 
     name: str = "fed_sgd"
     weighted: bool = True
 
     def build(self, parts: Parts) -> tff.learning.templates.LearningProcess:
-        """Builds TFF's process; see the base class."""
-        import tensorflow_federated as tff
+        """Builds the process; see the base class.
 
-        return tff.learning.algorithms.build_fed_sgd(
+        It is that of `tff.learning.algorithms.build_fed_sgd`, which does not let one at the clients' work.
+        """
+        import tensorflow_federated as tff
+        from tensorflow_federated.python.learning.algorithms import fed_sgd
+
+        work = fed_sgd._build_fed_sgd_client_work(
             parts.model_fn,
-            parts.server_optimizer.build(),
-            parts.distributor.build(parts.model_fn),
-            parts.factory(weighted=self.weighted),
+            tff.learning.metrics.sum_then_finalize,
             loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,
         )
+        return parts.compose(work, weighted=self.weighted)

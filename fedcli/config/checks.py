@@ -78,6 +78,8 @@ def _check_values(config: TrainConfig) -> None:
             f"distributor={config.distributor.name}: algorithm={config.algorithm.name} takes no sub-models",
             "choose another distributor, or algorithm=fed_avg",
         )
+    config.aggregator.check_reports(config.sampling.reporting_goal(config.clients_per_round))
+    _check_attack(config)
     if config.algorithm.clients_keep_state and not config.runtime.serves_kept:
         raise ConfigError(
             f"runtime={config.runtime.name}: algorithm={config.algorithm.name} keeps something for each client between "
@@ -89,6 +91,16 @@ def _check_values(config: TrainConfig) -> None:
     named = config.dataset.clients
     natural = config.dataset.spec.num_clients if named is None else len(named)
     check_clients_per_round(config, config.partition.count(natural))
+
+
+def _check_attack(config: TrainConfig) -> None:
+    config.attack.check(config.dataset.spec)
+    if config.attack.changes_updates and not config.algorithm.takes_attacks:
+        raise ConfigError(
+            f"attack={config.attack.name}: what clients of algorithm={config.algorithm.name} send beside their updates "
+            "would stay honest",
+            "choose algorithm=fed_avg, fed_prox or fed_sgd, or attack=label_flip",
+        )
 
 
 def _check_client_optimizer(config: TrainConfig) -> None:

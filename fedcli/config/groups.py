@@ -14,6 +14,7 @@ def groups() -> dict[str, Registry[Any]]:
     """Returns the registry behind each config group. Imports no TensorFlow."""
     from fedcli.aggregators import aggregators
     from fedcli.algorithms import algorithms
+    from fedcli.attacks import attacks
     from fedcli.datasets import datasets
     from fedcli.distributors import distributors
     from fedcli.loggers import loggers
@@ -34,6 +35,7 @@ def groups() -> dict[str, Registry[Any]]:
         "server_schedule": schedules,
         "aggregator": aggregators,
         "distributor": distributors,
+        "attack": attacks,
         "runtime": runtimes,
         "logger": loggers,
     }

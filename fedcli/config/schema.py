@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators.base import AggregatorConfig
 from fedcli.algorithms.base import AlgorithmConfig
+from fedcli.attacks.base import AttackConfig
+from fedcli.attacks.none import NoAttack
 from fedcli.config.sampling import SamplingConfig
 from fedcli.datasets.base import DatasetConfig, FederatedDataset
 from fedcli.distributors.base import DistributorConfig
@@ -90,6 +92,7 @@ class TrainConfig:
         server_schedule: Share of the server optimizer's learning rate by round.
         aggregator: Client to server.
         distributor: Server to client.
+        attack: What some of the clients do to harm the model, simulated.
         runtime: Executes the rounds.
         logger: Where measurements go beside the run's own files.
         sampling: Who of a round's clients reports, simulated.
@@ -110,6 +113,7 @@ class TrainConfig:
     distributor: DistributorConfig
     runtime: RuntimeConfig
     partition: PartitionConfig = field(default_factory=Natural)
+    attack: AttackConfig = field(default_factory=NoAttack)
     client_schedule: ScheduleConfig = field(default_factory=Constant)
     server_schedule: ScheduleConfig = field(default_factory=Constant)
     logger: LoggerConfig = field(default_factory=TensorBoard)

@@ -62,6 +62,11 @@ class RunDirectory:
         return self.path / "participants.csv"
 
     @property
+    def attackers_json(self) -> Path:
+        """The clients that attack, where attacks are simulated."""
+        return self.path / "attackers.json"
+
+    @property
     def events(self) -> Path:
         """TensorBoard's folder."""
         return self.path / "events"

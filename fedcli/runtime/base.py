@@ -44,6 +44,7 @@ class ClientWork:
         seed: Two 64-bit numbers from which the client's random operations derive.
         kept: What the client keeps; None where the round is one whose clients keep nothing. Read and written once,
             perhaps in another thread.
+        attacks: Whether the client sends what an attack makes of its update, where the round is one with attackers.
     """
 
     client: str
@@ -52,6 +53,7 @@ class ClientWork:
     batch_size: int
     seed: tuple[int, int]
     kept: Kept | None = None
+    attacks: bool = False
 
     def read_kept(self) -> State:
         """Returns what the client has kept; nothing where clients keep nothing."""

@@ -7,6 +7,7 @@ which TFF cannot seed, it executes TFF's MapReduce form instead, whose `work` th
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from fedcli.datasets.base import FederatedDataset
 from fedcli.runtime import runtimes
 from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
+from fedcli.runtime.engine.communication import ATTACKS
 from fedcli.runtime.engine.worker import TFFWorker
 
 if TYPE_CHECKING:
@@ -104,8 +106,10 @@ class TFFRuntime(Runtime):
         from fedcli.runtime.engine.sessions import batched
 
         examples = client.examples()
-        dataset = batched(tf.constant(examples.x), tf.constant(examples.y), client.batch_size)
-        return (dataset, randomness.keys(client.seed, self._keys)) if self._keys else dataset
+        data = batched(tf.constant(examples.x), tf.constant(examples.y), client.batch_size)
+        if self._compiled.tells_attackers:
+            data = OrderedDict([("data", data), (ATTACKS, tf.data.Dataset.from_tensors(client.attacks))])
+        return (data, randomness.keys(client.seed, self._keys)) if self._keys else data
 
 
 def _flat(value: Any) -> list[NDArray[np.generic]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fedcli.aggregators.mean import Mean
 from fedcli.algorithms.fed_avg import FedAvg
+from fedcli.attacks.none import NoAttack
 from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
@@ -22,6 +23,7 @@ from fedcli.datasets.origin import resolve_cache_dir
 from fedcli.distributors.broadcast import Broadcast
 from fedcli.errors import RunDirectoryError
 from fedcli.optimizers.sgd import SGD
+from fedcli.runs.atomic import write_json
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runtime.base import Runtime, State
@@ -29,9 +31,10 @@ from fedcli.runtime.engine.communication import CODING
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.engine.round_cache import RoundCache, round_key
 from fedcli.runtime.local import available_cores
+from fedcli.training.attacked import AttackedDataset, attackers
 from fedcli.training.changes import ChangeAccount
 from fedcli.training.client_evaluation import ClientEvaluator, ClientResults
-from fedcli.training.cohorts import SIMULATED_COLUMNS, Cohorts, Spent
+from fedcli.training.cohorts import SIMULATED_COLUMNS, Cohort, Cohorts, Spent
 from fedcli.training.evaluation import Evaluator
 from fedcli.training.learning_rates import LearningRates
 from fedcli.training.personalization import Personalizer
@@ -68,6 +71,8 @@ class Experiment:
     Attributes:
         config: What to do.
         dataset: The clients.
+        attackers: Those of them that attack.
+        trained_on: The clients' examples as the run trains on them: attackers may have changed theirs.
         compiled: The round.
         runtime: Executes the round.
         evaluator: Evaluates the model.
@@ -79,6 +84,8 @@ class Experiment:
 
     config: TrainConfig
     dataset: FederatedDataset
+    attackers: frozenset[str]
+    trained_on: FederatedDataset
     compiled: CompiledRound
     runtime: Runtime
     evaluator: Evaluator
@@ -93,8 +100,10 @@ class Experiment:
         """Compiles the round and loads it into the runtime."""
         if idle := config.dataset.clients_without_batches(dataset):
             _log.warning("%d of %d clients have no batch and train on nothing", len(idle), len(dataset.client_ids))
+        attacking = attackers(dataset.client_ids, config.attack.share, config.seed)
+        changed = AttackedDataset(dataset, config.attack, attacking) if config.attack.changes_examples else dataset
         compiled = _compiled(config, dataset.spec)
-        runtime.load(compiled, dataset)
+        runtime.load(compiled, changed)
         threads = getattr(config.runtime, "threads", None) or available_cores()
         with ExitStack() as stack:
             evaluator = Evaluator(config.model, dataset.spec, config.eval.batch_size, threads)
@@ -104,7 +113,10 @@ class Experiment:
             changes = ChangeAccount(_model_bits(compiled)) if config.distributor.clients_keep_state else None
             cohorts = Cohorts(config, dataset, compiled.communication, changes)
             rates = LearningRates(config, compiled)
-            yield cls(config, dataset, compiled, runtime, evaluator, test, cohorts, client_evaluator, rates)
+            yield cls(
+                *(config, dataset, attacking, changed, compiled, runtime, evaluator),
+                *(test, cohorts, client_evaluator, rates),
+            )
 
     def initial_progress(self) -> Progress:
         """Makes the state before the first round: the model is pretrained, or initialised from the run's seed."""
@@ -136,10 +148,14 @@ class Experiment:
             measured += _TEXT_COLUMNS
         if self.config.sampling.is_simulated:
             measured += SIMULATED_COLUMNS
+        if self.is_attacked:
+            measured.append("attackers")
         measured += self.rates.columns
         if self.client_evaluator is not None:
             measured += self.client_evaluator.columns
         check_objective(self.config.objective, measured)
+        if self.is_attacked:
+            write_json(run.attackers_json, {"attack": self.config.attack.name, "clients": sorted(self.attackers)})
         return Recorder(run, self.config, self.compiled, measured, progress)
 
     def evaluate(self, state: State) -> Row:
@@ -162,6 +178,15 @@ class Experiment:
     def sample(self, state: State) -> str | None:
         """Lets a text model write something; None for others."""
         return sample_text(self.config.model, weights_of(state, self.compiled)) if self._is_text else None
+
+    def attackers_row(self, cohort: Cohort) -> Row:
+        """Counts the attackers among the clients that report in a round; an empty row where there is no attack."""
+        return {"attackers": sum(client in self.attackers for client in cohort.reported)} if self.is_attacked else {}
+
+    @property
+    def is_attacked(self) -> bool:
+        """Whether attacks are simulated."""
+        return self.config.attack != NoAttack()
 
     @property
     def _is_text(self) -> bool:
@@ -222,6 +247,7 @@ def _client_evaluator(
             server_optimizer=SGD(learning_rate=1.0),
             aggregator=Mean(),
             distributor=Broadcast(),
+            attack=NoAttack(),
         )
         personalizer = Personalizer(config, dataset, _compiled(alone, dataset.spec))
     result = ClientEvaluator(config, dataset, evaluator, personalizer)
@@ -233,8 +259,7 @@ def _client_evaluator(
 
 def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
     """Compiles the config's round, or takes it from an earlier job of this process or from the cache on disk."""
-    parts = (config.client_optimizer, config.server_optimizer, config.aggregator, config.distributor)
-    key = round_key([config.algorithm, config.model, spec, *parts])
+    key = round_key([config.algorithm, config.model, spec, *_parts(config)])
     compiled = _COMPILED.get(key)
     if compiled is not None and (compiled.source is not None or not config.runtime.needs_process):
         return compiled
@@ -258,8 +283,12 @@ def _compile(config: TrainConfig, spec: DataSpec) -> CompiledRound:
     from fedcli.runtime.engine.compile import compile_round
     from fedcli.training.learning_model import model_fn
 
+    return compile_round(config.algorithm.build(Parts(model_fn(config.model, spec), *_parts(config))))
+
+
+def _parts(config: TrainConfig) -> tuple[Any, ...]:
     parts = (config.client_optimizer, config.server_optimizer, config.aggregator, config.distributor)
-    return compile_round(config.algorithm.build(Parts(model_fn(config.model, spec), *parts)))
+    return *parts, config.attack.compiled
 
 
 _COMPILED: dict[str, CompiledRound] = {}

@@ -96,6 +96,7 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
                 "round": round,
                 **measured,
                 **experiment.rates.row(round),
+                **experiment.attackers_row(cohort),
                 **(experiment.evaluate(progress.state) if _is_evaluated(config, round) else {}),
                 **(by_client.row() if by_client else {}),
                 **progress.spent_row(spent, simulated=config.sampling.is_simulated),
@@ -151,9 +152,7 @@ def _run_round(
         return experiment.runtime.run_round(
             experiment.rates.put_into(progress.state, cohort.round),
             [
-                _client_work(
-                    config, experiment.dataset, cohort.round, client, recorder.kept(progress, client, discard=discard)
-                )
+                _client_work(experiment, cohort.round, client, recorder.kept(progress, client, discard=discard))
                 for client in clients
             ],
             seed_words(config.seed, "server", cohort.round),
@@ -169,16 +168,16 @@ def _run_round(
     return RoundResult(progress.state, measured)
 
 
-def _client_work(
-    config: TrainConfig, dataset: FederatedDataset, round: int, client: str, kept: Kept | None
-) -> ClientWork:
+def _client_work(experiment: Experiment, round: int, client: str, kept: Kept | None) -> ClientWork:
+    config = experiment.config
     return ClientWork(
         client=client,
-        read=dataset.client,
+        read=experiment.trained_on.client,
         order=ExampleOrder.of(config.dataset, seed_words(config.seed, "examples", round, client)),
         batch_size=config.dataset.batch_size,
         seed=seed_words(config.seed, "client", round, client),
         kept=kept,
+        attacks=client in experiment.attackers,
     )
 
 

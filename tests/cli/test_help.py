@@ -104,6 +104,7 @@ def test_cfg_job_is_the_whole_config_as_yaml(run_cli, tmp_path):
         "server_schedule": "constant",
         "aggregator": "mean",
         "distributor": "broadcast",
+        "attack": "none",
         "runtime": "local",
         "logger": "tensorboard",
     }

@@ -39,7 +39,7 @@ def work(client: int, round: int, count: int = 17, batch_size: int = 5, seed: in
 
 @pytest.fixture(scope="session")
 def compiled():
-    """A function from an aggregator (and model, and distributor) to the compiled FedAvg round."""
+    """A function from an aggregator (and model, distributor and attack) to the compiled FedAvg round."""
     from fedcli.aggregators import aggregators
     from fedcli.algorithms.base import Parts
     from fedcli.algorithms.fed_avg import FedAvg
@@ -50,7 +50,7 @@ def compiled():
     from fedcli.training.learning_model import model_fn
 
     @functools.cache
-    def build(aggregator="mean", weighted=True, model=None, spec=SPEC, distributor=None):
+    def build(aggregator="mean", weighted=True, model=None, spec=SPEC, distributor=None, attack=None):
         # Compression leaves tensors of up to 20,000 numbers alone: one of these layers has 36 * 600.
         model = model or MLP(hidden_units=(600,) if aggregator == "compression" else (8,))
         parts = Parts(
@@ -59,6 +59,7 @@ def compiled():
             SGD(learning_rate=1.0),
             aggregators[aggregator](),
             distributor or Broadcast(),
+            attack,
         )
         return compile_round(FedAvg(weighted=weighted).build(parts))
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
+from fedcli.attacks.noise import Noise
 from fedcli.datasets.sqlite import ClientDatabase
 from fedcli.distributors.quantize import Quantize
 from fedcli.errors import FedcliError, WorkerError
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason=
 
 #: Groups of 2 of 11 clients: a tree of three levels.
 GROUP_SIZE, CLIENTS = 2, 11
+#: They attack where the round is one with attackers.
+ATTACKERS = (1, 6, 7)
 MODELS = {"mean": MLP(hidden_units=(8,)), "compression": MLP(hidden_units=(600,))}
 
 
@@ -64,7 +67,7 @@ def rounds_of(runtime, program, aggregator, dataset, rounds):
     state = with_weights(runtime.initial_state((0, 0)), program, initial_weights(MODELS[aggregator], dataset.spec, 0))
     metrics = []
     for round in range(1, rounds + 1):
-        clients = [replace(work(c, round), read=dataset.client) for c in range(CLIENTS)]
+        clients = [replace(work(c, round), read=dataset.client, attacks=c in ATTACKERS) for c in range(CLIENTS)]
         result = runtime.run_round(state, clients, (0, round))
         state = result.state
         metrics.append({name: np.asarray(value).item() for name, value in result.metrics.items()})
@@ -108,6 +111,14 @@ def test_numbers_are_those_of_the_local_runtime(cluster, on_ray, compiled, expec
 def test_a_coded_broadcast_is_decoded_by_the_workers(cluster, on_ray, compiled):
     program = compiled(distributor=Quantize(bits=4, min_elements=200))
     assert "receive" in program.parts
+    with LocalRuntime(2, GROUP_SIZE) as runtime:
+        runtime.load(program)
+        expected = rounds_of(runtime, program, "mean", Faulty(), 2)
+    assert_same(on_ray(cluster.address, program, "mean", Faulty()), expected)
+
+
+def test_attackers_and_a_robust_rule_are_those_of_the_local_runtime(cluster, on_ray, compiled):
+    program = compiled("coordinate_median", attack=Noise())
     with LocalRuntime(2, GROUP_SIZE) as runtime:
         runtime.load(program)
         expected = rounds_of(runtime, program, "mean", Faulty(), 2)

@@ -42,6 +42,7 @@ class Client:
         batch_size: Examples a batch.
         seed: What its random operations derive from.
         examples: Its examples; None where the worker reads them.
+        attacks: Whether it attacks.
     """
 
     client: str
@@ -49,6 +50,7 @@ class Client:
     batch_size: int
     seed: tuple[int, int]
     examples: Examples | None
+    attacks: bool
 
 
 # From fedcli to the driver process.

@@ -134,7 +134,7 @@ class RayRuntime(Runtime):
 
     def _client(self, work: ClientWork) -> Client:
         examples = work.read(work.client) if self._ships else None
-        return Client(work.client, work.order, work.batch_size, work.seed, examples)
+        return Client(work.client, work.order, work.batch_size, work.seed, examples, work.attacks)
 
     def _said(self, seconds: float) -> object:
         """Returns the next answer of the driver process, and tells the user what is not one."""

@@ -61,7 +61,14 @@ class Worker:
         return functools.reduce(lambda first, then: self._server.call("merge", [*first, *then], seed), sums)
 
     def _work(self, client: Client) -> ClientWork:
-        return ClientWork(client.client, self._reader(client.examples), client.order, client.batch_size, client.seed)
+        return ClientWork(
+            client.client,
+            self._reader(client.examples),
+            client.order,
+            client.batch_size,
+            client.seed,
+            attacks=client.attacks,
+        )
 
     def _reader(self, examples: Examples | None) -> Callable[[str], Examples]:
         if examples is not None:

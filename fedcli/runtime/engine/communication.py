@@ -14,6 +14,8 @@ CODING = "coding"
 #: rounds since it last took part.
 CHANGE = "fedcli_change"
 
+#: Name of an element of a client's data: a sequence of one truth value, whether the client attacks.
+ATTACKS = "fedcli_attacks"
 #: Name of an element of what a client sends: the change of what it keeps for the next round in which it takes part.
 CHANGE_OF_KEPT = "fedcli_change_of_kept"
 

@@ -11,7 +11,7 @@ import tensorflow_federated as tff
 from tensorflow_federated.python.tensorflow_libs import serialization_utils
 
 from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
-from fedcli.runtime.engine.communication import CHANGE_OF_KEPT
+from fedcli.runtime.engine.communication import ATTACKS, CHANGE_OF_KEPT
 from fedcli.runtime.engine.compiled import CompiledRound, Leaf, Part, Source
 from fedcli.runtime.engine.received import split_work
 from fedcli.runtime.engine.traffic import communication
@@ -31,8 +31,10 @@ def compile_round(process: tff.learning.templates.LearningProcess) -> CompiledRo
     if any(leaves(part) for part in form.work.type_signature.result[_SECURE_SUMS]):
         raise NotImplementedError("secure sums are not executed yet")
     data_type = form.work.type_signature.parameter[0]
-    # A client that keeps something has it beside its batches, as a sequence of one element.
-    batches, *kept = data_type if isinstance(data_type, tff.StructType) else [data_type]
+    # Beside its batches a client has what it keeps, or whether it attacks, as a sequence of one element.
+    data = tff.structure.to_elements(data_type) if isinstance(data_type, tff.StructType) else [(None, data_type)]
+    (_, batches), *beside = data
+    kept = [one for name, one in beside if name != ATTACKS]
     x, y = leaves(batches.element)
     sent = leaves(form.work.type_signature.result[0])
     state_type, metrics_type = form.update.type_signature.result
@@ -42,13 +44,14 @@ def compile_round(process: tff.learning.templates.LearningProcess) -> CompiledRo
     )
     parts = {name: part(getattr(form, name)) for name in _FORM_PARTS}
     return CompiledRound(
-        parts={"initialize": _part(initialize.proto), **parts, **split_work(parts["work"], 1 + len(kept))},
+        parts={"initialize": _part(initialize.proto), **parts, **split_work(parts["work"], len(data))},
         state=tuple(leaves(state_type)),
         metrics=tuple(leaves(metrics_type)),
         batch=(x, y),
         communication=communication(process.next),
         kept=tuple(leaf for one in kept for leaf in leaves(one.element)),
         changes_of_kept=tuple(i for i, leaf in enumerate(sent) if CHANGE_OF_KEPT in leaf.path.split("/")),
+        tells_attackers=len(kept) < len(beside),
         source=Source(process, form),
     )
 

@@ -112,7 +112,8 @@ def round_key(parts: Iterable[Any]) -> str:
 def _own_source() -> Iterator[Path]:
     """Lists the files of fedcli that graphs are built by."""
     package = Path(__file__).parents[2]
-    for part in ("aggregators", "algorithms", "compression", "distributors", "models", "optimizers", "runtime/engine"):
+    parts = ("aggregators", "algorithms", "attacks", "compression", "distributors", "models", "optimizers")
+    for part in (*parts, "runtime/engine"):
         yield from package.joinpath(part).rglob("*.py")
     yield package / "training" / "learning_model.py"
     yield package / "training" / "masked.py"
@@ -148,6 +149,7 @@ def _write(archive: zipfile.ZipFile, key: str, compiled: CompiledRound) -> None:
         "communication": dataclasses.asdict(compiled.communication),
         "kept": [_document(leaf) for leaf in compiled.kept],
         "changes_of_kept": compiled.changes_of_kept,
+        "tells_attackers": compiled.tells_attackers,
     }
     archive.writestr(_MANIFEST, json.dumps(manifest))
     for name, graph in graphs.items():
@@ -167,6 +169,7 @@ def _read(archive: zipfile.ZipFile, key: str) -> CompiledRound:
         communication=Communication(**manifest["communication"]),
         kept=tuple(_leaf(document) for document in manifest["kept"]),
         changes_of_kept=tuple(manifest["changes_of_kept"]),
+        tells_attackers=manifest["tells_attackers"],
     )
 
 

@@ -114,10 +114,12 @@ class ClientSession:
             data = [batched(examples_x, examples_y, batch_size)]
             if kept:
                 data.append(tf.data.Dataset.from_tensors(tuple(kept)))
+            attacks = [tf.compat.v1.placeholder(tf.bool, [])] if compiled.tells_attackers else []
+            data += map(tf.data.Dataset.from_tensors, attacks)
             work = _import(graph, compiled.parts["work"], "work", [dataset._variant_tensor for dataset in data])
             zero = _import(graph, compiled.parts["zero"], "zero")
             sums = _import(graph, compiled.parts["accumulate"], "accumulate", [*zero.outputs, *work.outputs])
-            feeds = [examples_x, examples_y, batch_size, *kept, *work.inputs]
+            feeds = [examples_x, examples_y, batch_size, *kept, *attacks, *work.inputs]
             changes = [work.outputs[i] for i in compiled.changes_of_kept]
             receive = _import(graph, compiled.parts["receive"], "receive") if "receive" in compiled.parts else None
             self._receive = _Call(self._session, receive.outputs, receive.inputs, {}) if receive else None
@@ -125,6 +127,7 @@ class ClientSession:
             parts = {b"": work, b"zero": zero, b"accumulate": sums}
             self._sum = _Call(self._session, [*sums.outputs, *changes], feeds, parts)
             self._num_sums = len(sums.outputs)
+            self._tells_attackers = compiled.tells_attackers
 
     def receive(self, broadcast: Arrays) -> Arrays:
         """Does what all clients of a round do alike with what they receive; its result stands for the broadcast."""
@@ -143,10 +146,10 @@ class ClientSession:
             client.kept.write([np.add(old, change) for old, change in zip(kept, changes, strict=True)])
         return sums
 
-    @staticmethod
-    def _call(call: _Call, client: ClientWork, kept: Arrays, received: Arrays) -> Arrays:
+    def _call(self, call: _Call, client: ClientWork, kept: Arrays, received: Arrays) -> Arrays:
         examples = client.examples()
-        return call([examples.x, examples.y, client.batch_size, *kept, *received], client.seed)
+        attacks = [client.attacks] if self._tells_attackers else []
+        return call([examples.x, examples.y, client.batch_size, *kept, *attacks, *received], client.seed)
 
 
 def batched(x: tf.Tensor, y: tf.Tensor, batch_size: tf.Tensor | int) -> tf.data.Dataset:
