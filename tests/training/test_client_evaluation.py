@@ -72,7 +72,7 @@ def test_a_sample_of_clients_is_fixed_and_compressed_updates_do_not_matter(train
     rows = table(train("client_eval.every=1", "client_eval.max_clients=4", *coded) / "clients.csv")
     assert len({row["client"] for row in rows}) == 4
     again = table(train("client_eval.every=1", "client_eval.max_clients=4", "seed=9") / "clients.csv")
-    assert [row["client"] for row in again] == [row["client"] for row in table]
+    assert [row["client"] for row in again] == [row["client"] for row in rows]
     assert "personal_accuracy" not in rows[0]
 
 
