@@ -85,6 +85,8 @@ class AlgorithmConfig(Component, ABC):
     uses_client_optimizer: ClassVar[bool] = True
     #: Whether a client keeps something from one round in which it takes part to the next.
     clients_keep_state: ClassVar[bool] = False
+    #: Whether the aggregated updates, and training metrics, are all that the server learns from clients.
+    sends_only_updates: ClassVar[bool] = False
 
     def check_optimizer(self, client_optimizer: OptimizerConfig) -> None:
         """Refuses a client optimizer that the algorithm cannot work with.

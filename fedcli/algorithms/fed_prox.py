@@ -31,6 +31,7 @@ class FedProx(AlgorithmConfig):
     """
 
     takes_sub_models = True
+    sends_only_updates = True
 
     name: str = "fed_prox"
     mu: float = 1.0

@@ -1,0 +1,1 @@
+"""What aggregators are made of, as TFF factories. Modules here import TensorFlow and TFF."""
