@@ -22,7 +22,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,47 +81,58 @@ class Accountant:
                 too_many = middle
         return enough
 
-    @cached_property
+    @property
     def _round(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The orders, and one round's Rényi divergence of each."""
-        with np.errstate(all="ignore"):  # large divergences of little noise overflow to infinity, which is right
-            if isinstance(self.mechanism, GaussianSum):
-                orders, divergences = self._gaussian(self.mechanism)
-            else:
-                orders, divergences = self._skellam(self.mechanism)
-        return orders, np.where(np.isnan(divergences), math.inf, divergences)
+        return _divergences(self.mechanism, self.scheme, self.population, self.clients_per_round)
 
-    def _gaussian(self, mechanism: GaussianSum) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        import dp_accounting
 
-        neighbours = dp_accounting.NeighboringRelation
-        event: dp_accounting.DpEvent
-        if self.scheme == FIXED:
-            relation = neighbours.REPLACE_ONE
-            event = dp_accounting.SampledWithoutReplacementDpEvent(
-                self.population,
-                self.clients_per_round,
-                dp_accounting.GaussianDpEvent(mechanism.noise_multiplier / 2),
-            )
+@lru_cache  # it takes half a second, and jobs of a sweep differ mostly in something else
+def _divergences(
+    mechanism: Mechanism, scheme: str, population: int, clients: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    with np.errstate(all="ignore"):  # large divergences of little noise overflow to infinity, which is right
+        if isinstance(mechanism, GaussianSum):
+            orders, divergences = _gaussian(mechanism, scheme, population, clients)
         else:
-            relation = neighbours.ADD_OR_REMOVE_ONE
-            event = dp_accounting.PoissonSampledDpEvent(
-                self.clients_per_round / self.population, dp_accounting.GaussianDpEvent(mechanism.noise_multiplier)
-            )
-        accountant = dp_accounting.rdp.RdpAccountant(neighboring_relation=relation).compose(event)
-        return accountant.orders, accountant.rdp
+            orders, divergences = _skellam(mechanism, scheme, population, clients)
+    return orders, np.where(np.isnan(divergences), math.inf, divergences)
 
-    def _skellam(self, mechanism: SkellamSum) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if self.scheme != FIXED:
-            raise ValueError("the noise that clients add depends on how many there are")
-        orders = np.array([*range(2, 65), 128, 256])
-        # One client replaced by another: twice the largest norms.
-        l1, l2 = 2 * mechanism.l1_sensitivity, 2 * mechanism.l2_sensitivity
-        whole = skellam_divergences(np.arange(2, orders[-1] + 1), l1, l2, mechanism.variance)
-        share = self.clients_per_round / self.population
-        if share < 1:
-            return orders.astype(float), np.array([sampled_divergence(order, whole, share) for order in orders])
-        return orders.astype(float), whole[orders - 2]
+
+def _gaussian(
+    mechanism: GaussianSum, scheme: str, population: int, clients: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    import dp_accounting
+
+    neighbours = dp_accounting.NeighboringRelation
+    event: dp_accounting.DpEvent
+    if scheme == FIXED:
+        relation = neighbours.REPLACE_ONE
+        event = dp_accounting.SampledWithoutReplacementDpEvent(
+            population, clients, dp_accounting.GaussianDpEvent(mechanism.noise_multiplier / 2)
+        )
+    else:
+        relation = neighbours.ADD_OR_REMOVE_ONE
+        event = dp_accounting.PoissonSampledDpEvent(
+            clients / population, dp_accounting.GaussianDpEvent(mechanism.noise_multiplier)
+        )
+    accountant = dp_accounting.rdp.RdpAccountant(neighboring_relation=relation).compose(event)
+    return accountant.orders, accountant.rdp
+
+
+def _skellam(
+    mechanism: SkellamSum, scheme: str, population: int, clients: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if scheme != FIXED:
+        raise ValueError("the noise that clients add depends on how many there are")
+    orders = np.array([*range(2, 65), 128, 256])
+    # One client replaced by another: twice the largest norms.
+    l1, l2 = 2 * mechanism.l1_sensitivity, 2 * mechanism.l2_sensitivity
+    whole = skellam_divergences(np.arange(2, orders[-1] + 1), l1, l2, mechanism.variance)
+    share = clients / population
+    if share < 1:
+        return orders.astype(float), np.array([sampled_divergence(order, whole, share) for order in orders])
+    return orders.astype(float), whole[orders - 2]
 
 
 def skellam_divergences(orders: NDArray[np.int64], l1: float, l2: float, variance: float) -> NDArray[np.float64]:
