@@ -90,10 +90,11 @@ class AlgorithmConfig(Component, ABC):
     takes_sub_models: ClassVar[bool] = False
     #: Whether `client_optimizer` takes the clients' steps; else the config's is not used.
     uses_client_optimizer: ClassVar[bool] = True
-    #: Whether its clients' updates can be attacked: they send nothing else, and `Parts.compose` puts the work together.
-    takes_attacks: ClassVar[bool] = False
     #: Whether a client keeps something from one round in which it takes part to the next.
     clients_keep_state: ClassVar[bool] = False
+    #: Whether the aggregated updates, and training metrics, are all that the server learns from clients, whose work
+    #: `Parts.compose` puts together.
+    sends_only_updates: ClassVar[bool] = False
 
     def check_optimizer(self, client_optimizer: OptimizerConfig) -> None:
         """Refuses a client optimizer that the algorithm cannot work with.

@@ -27,7 +27,7 @@ class FedAvg(AlgorithmConfig):
     """
 
     takes_sub_models = True
-    takes_attacks = True
+    sends_only_updates = True
 
     name: str = "fed_avg"
     weighted: bool = True

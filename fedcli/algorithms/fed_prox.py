@@ -31,7 +31,7 @@ class FedProx(AlgorithmConfig):
     """
 
     takes_sub_models = True
-    takes_attacks = True
+    sends_only_updates = True
 
     name: str = "fed_prox"
     mu: float = 1.0

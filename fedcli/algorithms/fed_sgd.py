@@ -29,7 +29,7 @@ class FedSGD(AlgorithmConfig):
     """
 
     uses_client_optimizer: ClassVar[bool] = False
-    takes_attacks: ClassVar[bool] = True
+    sends_only_updates: ClassVar[bool] = True
 
     name: str = "fed_sgd"
     weighted: bool = True

@@ -67,7 +67,7 @@ def command(
             "--columns",
             metavar="A,B,...",
             help="Config keys, metrics, and: group seeds rounds final best difference up down ratio down_ratio "
-            "seconds target front.",
+            "epsilon seconds target front.",
         ),
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV, numbers in full.")] = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,6 +216,10 @@ def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:
     if result["broadcasted_bits"] is not None:
         line += f", {mebibits(result['broadcasted_bits'])} down, {mebibits(result['aggregated_bits'])} up"
     output.say(line)
+    if privacy := result.get("privacy"):
+        output.say(_privacy_line(privacy))
+        if privacy.get("ended"):
+            output.say(f"ended {privacy['ended']}")
     if made := result.get("pretrained"):
         output.say(
             f"model:  {made['name']}, of epoch {made['epoch']}: held-out loss {made['eval/loss']:.4f}, "
@@ -223,3 +227,12 @@ def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:
             f"try:    fedcli generate --pretrained {made['name']}"
         )
     output.say(f"run:    {shown_path(run.path)}\ncurves: tensorboard --logdir {shown_path(run.events)}")
+
+
+def _privacy_line(privacy: Mapping[str, Any]) -> str:
+    if privacy["epsilon"] is None:
+        return f"privacy: no epsilon is stated: {privacy['not_covered']}"
+    return (
+        f"privacy: epsilon {privacy['epsilon']:.4g} at delta {privacy['delta']:.3g} for the model, "
+        f"neighbours: {privacy['neighbours']} of {privacy['clients']} clients"
+    )

@@ -30,6 +30,7 @@ CHANGEABLE = {
     "eval.every",
     "checkpoint.every",
     "checkpoint.keep",
+    "privacy.max_epsilon",
     "dataset.origin",
     "dataset.cache_dir",
     "runtime.threads",

@@ -8,6 +8,7 @@ from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.errors import ConfigError
 from fedcli.models.pretrained import pretrained_names
+from fedcli.privacy.coverage import check_privacy
 from fedcli.schedules.constant import Constant
 
 
@@ -69,6 +70,7 @@ def _check_values(config: TrainConfig) -> None:
     for key, requirement in config.sampling.problems(config.clients_per_round):
         value = getattr(config.sampling, key)
         raise ConfigError(f"sampling.{key}={value}: {requirement}", f"set it with sampling.{key}=VALUE")
+    check_privacy(config)
     check_objective(config.objective)
     if not config.output_dir.strip():
         raise ConfigError("output_dir=: must be a folder", "output_dir=. is the current one")
@@ -95,7 +97,7 @@ def _check_values(config: TrainConfig) -> None:
 
 def _check_attack(config: TrainConfig) -> None:
     config.attack.check(config.dataset.spec)
-    if config.attack.changes_updates and not config.algorithm.takes_attacks:
+    if config.attack.changes_updates and not config.algorithm.sends_only_updates:
         raise ConfigError(
             f"attack={config.attack.name}: what clients of algorithm={config.algorithm.name} send beside their updates "
             "would stay honest",

@@ -6,6 +6,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+#: A round samples `clients_per_round` clients, uniformly and without replacement.
+FIXED = "fixed"
+#: A round samples each client by itself, with the probability that makes it `clients_per_round` on average.
+POISSON = "poisson"
+
 
 @dataclass(frozen=True)
 class SamplingConfig:
@@ -19,6 +24,7 @@ class SamplingConfig:
     measured ones. How the parts play together: `fedcli.training.participation`.
 
     Attributes:
+        scheme: How a round's clients are sampled: `FIXED` or `POISSON`.
         simulate: Whether any of this is simulated; None: if any other key is not at its default.
         dropout: Probability that an asked client is lost in a round.
         overselect: So many times `clients_per_round` are asked, rounded up.
@@ -32,6 +38,7 @@ class SamplingConfig:
         jitter: Standard deviation of the logarithm of the factor by which a client is slower in one round.
     """
 
+    scheme: str = FIXED
     simulate: bool | None = None
     dropout: float = 0.0
     overselect: float = 1.0
@@ -47,7 +54,7 @@ class SamplingConfig:
     @property
     def is_simulated(self) -> bool:
         """Whether runs simulate who reports, and when."""
-        return self != SamplingConfig() if self.simulate is None else self.simulate
+        return self != SamplingConfig(scheme=self.scheme) if self.simulate is None else self.simulate
 
     def asked(self, clients_per_round: int) -> int:
         """Returns how many clients a round asks."""
@@ -62,6 +69,10 @@ class SamplingConfig:
 
     def problems(self, clients_per_round: int) -> Iterator[tuple[str, str]]:
         """Yields the keys whose values make no sense, each with what they must be."""
+        if self.scheme not in (FIXED, POISSON):
+            yield "scheme", f"must be one of: {FIXED}, {POISSON}"
+        elif self.scheme == POISSON and self.is_simulated:
+            yield "scheme", "does not go with simulated reports, whose goal is a number of clients: it must be fixed"
         if not 0 <= self.dropout < 1:
             yield "dropout", "must be at least 0 and below 1"
         if not 1 <= self.overselect < math.inf:

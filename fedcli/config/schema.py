@@ -9,6 +9,7 @@ from fedcli.aggregators.base import AggregatorConfig
 from fedcli.algorithms.base import AlgorithmConfig
 from fedcli.attacks.base import AttackConfig
 from fedcli.attacks.none import NoAttack
+from fedcli.config.privacy import PrivacyConfig
 from fedcli.config.sampling import SamplingConfig
 from fedcli.datasets.base import DatasetConfig, FederatedDataset
 from fedcli.distributors.base import DistributorConfig
@@ -95,7 +96,8 @@ class TrainConfig:
         attack: What some of the clients do to harm the model, simulated.
         runtime: Executes the rounds.
         logger: Where measurements go beside the run's own files.
-        sampling: Who of a round's clients reports, simulated.
+        sampling: How a round's clients are sampled, and who of them reports, simulated.
+        privacy: How the privacy is accounted for that the aggregator gives.
         eval: How the model is evaluated.
         client_eval: How it is evaluated for each client by itself.
         checkpoint: How the state is saved.
@@ -123,6 +125,7 @@ class TrainConfig:
     objective: str = "eval/accuracy"
     output_dir: str = "outputs"
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
     client_eval: ClientEvalConfig = field(default_factory=ClientEvalConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)

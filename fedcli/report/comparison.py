@@ -14,6 +14,7 @@ from fedcli.report.group import Group, group_runs, separating_keys, short_key, s
 from fedcli.report.load import Loaded, Run
 from fedcli.report.measure import Against, Target, less_is_better
 from fedcli.report.pareto import pareto_front
+from fedcli.report.privacy import privacy_notes
 from fedcli.report.statistics import Difference, Summary, is_finite, summarize, welch
 from fedcli.report.yaml_files import parse_value
 
@@ -329,6 +330,7 @@ def _notes(comparison: Comparison) -> list[str]:
                 why = f"{final.missing} of {result.seeds} runs did not measure {metric}"
             rest = "; the mean is over the others, which flatters it" if final.n else ""
             notes.append(f"{result.name} ({result.label}): {why}{rest}")
+    notes += privacy_notes(comparison.groups)
     if "dataset.name" in comparison.keys:
         notes.append("the groups have different data sets: their metrics do not measure the same")
     if any(result.seeds == 1 for result in comparison.groups):

@@ -66,6 +66,7 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
         "id": run.record and run.record.id,
         "status": run.status,
         "seed": run.seed,
+        "privacy": run.record and run.record.privacy,
         "rounds": run.rows[-1]["round"] if run.rows else None,
         **_finite({"final": measure.final(run.rows, metric), "best": measure.best(run.rows, metric)}),
     }

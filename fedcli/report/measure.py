@@ -14,7 +14,7 @@ from fedcli.runs.metrics import Row
 Against = Literal["round", "bits", "seconds", "simulated_seconds"]
 
 #: Metrics of which less is better.
-_LESS_IS_BETTER = re.compile(r"loss|perplexity|error|seconds", re.IGNORECASE)
+_LESS_IS_BETTER = re.compile(r"loss|perplexity|error|seconds|epsilon", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Arrival:
 
 
 def less_is_better(metric: str) -> bool:
-    """Tells whether a metric is a loss, or a cost in time."""
+    """Tells whether a metric is a loss, or a cost in time or privacy."""
     return _LESS_IS_BETTER.search(metric) is not None
 
 

@@ -13,6 +13,7 @@ from fedcli.report import text
 from fedcli.report.comparison import Comparison, GroupResult, full_key
 from fedcli.report.group import ABSENT, short_key, shown_value
 from fedcli.report.measure import less_is_better
+from fedcli.report.privacy import EPSILON, epsilon, epsilon_text, has_privacy
 
 _Number = float | None
 
@@ -55,6 +56,8 @@ def default_columns(comparison: Comparison) -> list[str]:
         fixed.insert(fixed.index("seconds"), "simulated_seconds")
     if len(comparison.groups) < 2:
         fixed.remove("difference")
+    if has_privacy(comparison.groups):
+        fixed.insert(fixed.index("best") + 1, EPSILON)
     fixed += [metric for metric in FAIRNESS if metric in comparison.metrics]
     # The key `rounds` is what was asked for, the column what was done: one is enough. Keys that also differ, but
     # are not needed to tell the groups apart, come last: they must be seen, but not before the result.
@@ -191,6 +194,7 @@ def _fixed_columns(comparison: Comparison) -> dict[str, Column]:
             "broadcasted_ratio",
             best_first=True,
         ),
+        Column(EPSILON, "epsilon", epsilon_text, epsilon, lambda result: [(EPSILON, epsilon(result))]),
         _number_column("seconds", "time", lambda result: result.seconds.mean, text.seconds),
         Column(
             "front",

@@ -39,6 +39,8 @@ class RunRecord:
         resumed: The rounds at which the run was taken up again.
         runtime_losses: Calls to workers that were lost with a worker or node, and made again (runtime=ray).
         error: `type`, `message` and `hint` of what ended the run, or None.
+        privacy: What the run says of its differential privacy: `epsilon` at `delta`, or why there is none; None for
+            runs without noise.
         process: Who writes the run, while it runs.
         schema_version: Form of the file.
     """
@@ -57,6 +59,7 @@ class RunRecord:
     resumed: list[int] = field(default_factory=list)
     runtime_losses: int = 0
     error: dict[str, str] | None = None
+    privacy: dict[str, Any] | None = None
     process: Process | None = None
     schema_version: int = SCHEMA_VERSION
 
@@ -200,6 +203,7 @@ _CHECKS = {
     "resumed": lambda value: _is_list_of(int, value),
     "runtime_losses": _is_int,
     "error": _is_error,
+    "privacy": lambda value: value is None or _is_dict(value),
     "process": _is_process,
     "schema_version": _is_int,
 }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.directory import RunDirectory
@@ -37,6 +38,11 @@ class Journal:
         if calls:
             self.record.runtime_losses += calls
             write_record(self.run.run_json, self.record)
+
+    def privacy(self, statement: Mapping[str, Any] | None) -> None:
+        """Notes what the run says of its privacy."""
+        self.record.privacy = None if statement is None else dict(statement)
+        write_record(self.run.run_json, self.record)
 
 
 @contextmanager

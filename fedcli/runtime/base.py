@@ -129,6 +129,8 @@ class RuntimeConfig(Component, ABC):
     needs_process: ClassVar[bool] = False
     #: Whether it can give clients what they keep between rounds, and take it from them: see `ClientWork.kept`.
     serves_kept: ClassVar[bool] = False
+    #: Whether it executes the compiled round, of which secure sums are a part; see `engine.secure_sums`.
+    sums_securely: ClassVar[bool] = True
 
     @property
     def caches_rounds(self) -> bool:

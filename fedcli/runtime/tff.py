@@ -38,6 +38,7 @@ class TFF(RuntimeConfig):
     """
 
     needs_process = True
+    sums_securely = False
 
     name: str = "tff"
     start_timeout: float = 60.0
@@ -113,18 +114,22 @@ class TFFRuntime(Runtime):
 
 
 def _flat(value: Any) -> list[NDArray[np.generic]]:
-    """Lists the tensors of a structure in TFF's order."""
+    """Lists the tensors of a structure in TFF's order, but for texts, which are no part of a round's state."""
     import tensorflow_federated as tff
 
+    from fedcli.runtime.engine.plain_state import is_text
+
     struct = tff.structure.from_container(value, recursive=True)
-    return [np.asarray(leaf) for leaf in tff.structure.flatten(struct)]
+    return [array for leaf in tff.structure.flatten(struct) if not is_text((array := np.asarray(leaf)).dtype)]
 
 
 def _pack(tff_type: Any, values: Iterator[NDArray[np.generic]]) -> Any:
     """Puts tensors in TFF's order into a structure of a type; the reverse of `_flat`."""
     import tensorflow_federated as tff
 
+    from fedcli.runtime.engine.plain_state import is_text
+
     if isinstance(tff_type, tff.StructType):
         elements = tff.structure.to_elements(tff_type)
         return tff.structure.Struct([(name, _pack(element, values)) for name, element in elements])
-    return next(values)
+    return "" if is_text(np.dtype(tff_type.dtype)) else next(values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from fedcli.config.sampling import POISSON
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import FederatedDataset
 from fedcli.runs.metrics import Row
@@ -13,7 +14,7 @@ from fedcli.runtime.engine.communication import Communication
 from fedcli.training.changes import ChangeAccount
 from fedcli.training.devices import device, is_lost
 from fedcli.training.participation import Fate, Participation, Visit, participation
-from fedcli.training.sampling import ExampleOrder, sample_clients, seed_words
+from fedcli.training.sampling import ExampleOrder, poisson_sample, sample_clients, seed_words
 
 #: Columns of metrics.csv where it is simulated who reports.
 SIMULATED_COLUMNS = (
@@ -108,7 +109,8 @@ class Cohorts:
         """
         config, sampling = self._config, self._config.sampling
         count = sampling.asked(config.clients_per_round)
-        asked = sample_clients(self._dataset.client_ids, count, config.seed, round)
+        sample = poisson_sample if sampling.scheme == POISSON else sample_clients
+        asked = sample(self._dataset.client_ids, count, config.seed, round)
         if not sampling.is_simulated:
             return Cohort(round, asked, asked)
         decided = participation(

@@ -44,6 +44,23 @@ def sample_clients(client_ids: Sequence[str], count: int, seed: int, round: int)
     return [client_ids[i] for i in chosen]
 
 
+def poisson_sample(client_ids: Sequence[str], expected: int, seed: int, round: int) -> list[str]:
+    """Samples each client by itself, so that there are as many as expected on average.
+
+    How many there are is binomial, and given that, each set of so many is as likely: drawn so, the work is that of the
+    clients sampled.
+
+    Args:
+        client_ids: Every client.
+        expected: How many are sampled on average.
+        seed: The run's seed.
+        round: The round, from 1.
+    """
+    rng = generator(seed, "poisson", round)
+    count = int(rng.binomial(len(client_ids), expected / len(client_ids)))
+    return [client_ids[i] for i in rng.choice(len(client_ids), size=count, replace=False)]
+
+
 @dataclass(frozen=True)
 class ExampleOrder:
     """The order in which a client trains on its examples in one round; data, so that it can travel with the work.

@@ -38,6 +38,7 @@ from fedcli.training.cohorts import SIMULATED_COLUMNS, Cohort, Cohorts, Spent
 from fedcli.training.evaluation import Evaluator
 from fedcli.training.learning_rates import LearningRates
 from fedcli.training.personalization import Personalizer
+from fedcli.training.privacy import Privacy, privacy_columns
 from fedcli.training.recorder import Progress, Recorder, load_progress
 from fedcli.training.sampling import seed_words
 from fedcli.training.text_probes import random_characters, sample_text
@@ -151,6 +152,7 @@ class Experiment:
         if self.is_attacked:
             measured.append("attackers")
         measured += self.rates.columns
+        measured += privacy_columns(self.config)
         if self.client_evaluator is not None:
             measured += self.client_evaluator.columns
         check_objective(self.config.objective, measured)
@@ -168,10 +170,19 @@ class Experiment:
             row |= zip(_TEXT_COLUMNS, (1 / self.dataset.spec.num_classes, chance.accuracy), strict=True)
         return row
 
-    def evaluate_clients(self, state: State, round: int) -> ClientResults | None:
-        """Evaluates the model of a round for each client by itself, where it is this round's turn."""
+    def privacy(self, state: State) -> Privacy:
+        """Makes what accounts for the run's privacy, from a server's state."""
+        scalars = {
+            leaf.path: float(value.item())
+            for leaf, value in zip(self.compiled.state, state, strict=True)
+            if leaf.path.startswith("aggregator/") and leaf.shape == () and np.isreal(value)
+        }
+        return Privacy.of(self.config, len(self.dataset.client_ids), scalars)
+
+    def evaluate_clients(self, state: State, round: int, last: int) -> ClientResults | None:
+        """Evaluates the model of a round for each client by itself, where it is this round's turn, or the last one."""
         every = self.config.client_eval.every
-        if self.client_evaluator is None or every is None or (round % every and round != self.config.rounds):
+        if self.client_evaluator is None or every is None or (round % every and round != last):
             return None
         return self.client_evaluator(weights_of(state, self.compiled), round)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,14 @@ from fedcli.runtime.tensorflow_settings import import_tensorflow
 from fedcli.training.cohorts import Cohort, Spent
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.observer import Observer
+from fedcli.training.privacy import Privacy
 from fedcli.training.sampling import ExampleOrder, seed_words
 
 if TYPE_CHECKING:
     from fedcli.training.recorder import Progress, Recorder
     from fedcli.training.setup import Experiment
+
+_log = logging.getLogger(__name__)
 
 
 def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: Journal) -> dict[str, Any]:
@@ -63,20 +67,29 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
 
         if progress is None:
             progress = experiment.initial_progress()
+            privacy = experiment.privacy(progress.state)
+            last = privacy.last_round(config.rounds)
             row: Row = {
                 "round": 0,
                 **experiment.evaluate(progress.state),
+                **privacy.row(0),
                 **progress.spent_row(Spent(), simulated=config.sampling.is_simulated),
             }
             recorder.row(row)
             _show_sample(experiment, recorder, progress)
             recorder.checkpoint(progress)
-            observer.started(0, config.rounds)
+            observer.started(0, last)
             observer.row(row)
         else:
-            observer.started(progress.round, config.rounds)
+            privacy = experiment.privacy(progress.state)
+            last = privacy.last_round(config.rounds)
+            _refuse_less_epsilon(config, privacy, progress.round, last)
+            observer.started(progress.round, last)
+        if privacy.reason is not None:
+            _log.warning("no epsilon is stated: %s", privacy.reason)
+        stack.enter_context(_privacy_recorded(privacy, config, journal, lambda: progress.round if progress else 0))
 
-        for round in range(progress.round + 1, config.rounds + 1):
+        for round in range(progress.round + 1, last + 1):
             _stop_if_asked(stop, progress.round, run, config.command)
             cohort = experiment.cohorts.cohort(round, progress.streams)
             started, losses = time.perf_counter(), experiment.runtime.losses
@@ -91,13 +104,14 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
             measured = experiment.measured(result.metrics)
             spent = experiment.cohorts.spent(cohort, measured, progress.streams)
             progress = progress.after(result.state, spent, cohort.reported if experiment.compiled.kept else ())
-            by_client = experiment.evaluate_clients(progress.state, round)
+            by_client = experiment.evaluate_clients(progress.state, round, last)
             row = {
                 "round": round,
                 **measured,
                 **experiment.rates.row(round),
                 **experiment.attackers_row(cohort),
-                **(experiment.evaluate(progress.state) if _is_evaluated(config, round) else {}),
+                **privacy.row(round),
+                **(experiment.evaluate(progress.state) if _is_evaluated(config, round, last) else {}),
                 **(by_client.row() if by_client else {}),
                 **progress.spent_row(spent, simulated=config.sampling.is_simulated),
                 "seconds": seconds,
@@ -105,17 +119,19 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
             recorder.row(row, spent.participants)
             if by_client:
                 recorder.clients(by_client)
-            if _is_evaluated(config, round):
+            if _is_evaluated(config, round, last):
                 _show_sample(experiment, recorder, progress)
             observer.row(row)
             _refuse_divergence(config, row)
-            if round % config.checkpoint.every == 0 or round == config.rounds or stop:
+            if round % config.checkpoint.every == 0 or round == last or stop:
                 recorder.checkpoint(progress)
 
         experiment.save_model(run, progress.state)
+        statement = privacy.statement(progress.round, config.rounds)
     summary = {
         **summarise(read_metrics(run.metrics_csv)),
         "clients_keep_state": config.distributor.clients_keep_state,
+        **({} if statement is None else {"privacy": statement}),
     }
     write_result(run.result_json, summary)
     return summary
@@ -143,10 +159,31 @@ def _loading(config: TrainConfig) -> Iterator[Any]:
                 future.result().close()
 
 
+@contextmanager
+def _privacy_recorded(
+    privacy: Privacy, config: TrainConfig, journal: Journal, done: Callable[[], int]
+) -> Iterator[None]:
+    """Has run.json say what is known of the privacy, and when the block ends, however it does, what epsilon came to.
+
+    Until then it says no epsilon: of a run that is killed, that would be too small a one. metrics.csv has it.
+    """
+    statement = privacy.statement(done(), config.rounds)
+    if statement is not None:
+        journal.privacy({**statement, "epsilon": None, "ended": None})
+    try:
+        yield
+    finally:
+        if statement is not None:
+            journal.privacy(privacy.statement(done(), config.rounds))
+
+
 def _run_round(
     config: TrainConfig, experiment: Experiment, recorder: Recorder, progress: Progress, cohort: Cohort
 ) -> RoundResult:
-    """Trains the clients that report. With none the state stays, and only what the server sent can be measured."""
+    """Trains the clients that report.
+
+    With none, and no noise to add, the state stays, and only what the server sent can be measured.
+    """
 
     def run(clients: Sequence[str], *, discard: bool = False) -> RoundResult:
         return experiment.runtime.run_round(
@@ -160,7 +197,12 @@ def _run_round(
 
     if cohort.reported:
         return run(cohort.reported)
-    if not experiment.measures_broadcast:
+    if config.aggregator.adds_noise:
+        # To go without the noise would tell that nobody took part. There is nothing that training measured.
+        result = run(())
+        known = {path: value for path, value in result.metrics.items() if not path.startswith("client_work/")}
+        return RoundResult(result.state, known)
+    if not experiment.measures_broadcast or not cohort.asked:
         return RoundResult(progress.state, {})
     # Whom the message goes to does not change its length: any client will do. What it trains is thrown away.
     metrics = run(cohort.asked[:1], discard=True).metrics
@@ -181,8 +223,8 @@ def _client_work(experiment: Experiment, round: int, client: str, kept: Kept | N
     )
 
 
-def _is_evaluated(config: TrainConfig, round: int) -> bool:
-    return round % config.eval.every == 0 or round == config.rounds
+def _is_evaluated(config: TrainConfig, round: int, last: int) -> bool:
+    return round % config.eval.every == 0 or round == last
 
 
 def _show_sample(experiment: Experiment, recorder: Recorder, progress: Progress) -> None:
@@ -216,6 +258,14 @@ def _refuse_fewer_rounds(config: TrainConfig, done: int) -> None:
     if done > config.rounds:
         raise ConfigError(
             f"rounds={config.rounds}: the run has done {done} rounds already", f"set rounds to at least {done}"
+        )
+
+
+def _refuse_less_epsilon(config: TrainConfig, privacy: Privacy, done: int, last: int) -> None:
+    if done > last and config.privacy.max_epsilon is not None:
+        raise ConfigError(
+            f"privacy.max_epsilon={config.privacy.max_epsilon:g}: after {done} rounds the run has spent more already",
+            f"set it to at least {privacy.row(done)['epsilon']:.6g}",
         )
 
 

@@ -15,16 +15,21 @@ def process(name, value_type=SMALL, *, weighted=False, **keys):
     return factory.create(value_type, tff.to_type(np.float32)) if weighted else factory.create(value_type)
 
 
-@pytest.mark.parametrize("weighted", [True, False])
-@pytest.mark.parametrize("name", aggregators.components)
+KINDS = [
+    (name, weighted)
+    for name, component in aggregators.components.items()
+    for weighted in ([True, False] if component.takes_weights else [False])
+]
+
+
+@pytest.mark.parametrize(("name", "weighted"), KINDS)
 def test_builds_a_factory_of_its_kind(name, weighted):
     factory = aggregators[name](name=name).build(weighted=weighted)
     kind = tff.aggregators.WeightedAggregationFactory if weighted else tff.aggregators.UnweightedAggregationFactory
     assert isinstance(factory, kind)
 
 
-@pytest.mark.parametrize("weighted", [True, False])
-@pytest.mark.parametrize("name", aggregators.components)
+@pytest.mark.parametrize(("name", "weighted"), KINDS)
 def test_gives_the_server_what_has_the_form_of_an_update(name, weighted):
     aggregation = process(name, weighted=weighted)
     assert isinstance(aggregation, tff.templates.AggregationProcess)

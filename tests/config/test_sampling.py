@@ -17,6 +17,8 @@ def test_nothing_is_simulated_unless_asked_for():
     assert SamplingConfig(upload_rate=1e6).is_simulated
     assert not SamplingConfig(simulate=False, dropout=0.1, overselect=2).is_simulated
     assert SamplingConfig(simulate=False, overselect=2).asked(10) == 10
+    assert not SamplingConfig(scheme="poisson").is_simulated
+    assert SamplingConfig(scheme="poisson", dropout=0.1).is_simulated
 
 
 @given(st.integers(1, 10_000), st.integers(100, 400))

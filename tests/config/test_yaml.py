@@ -20,6 +20,8 @@ IMAGES_OR_TEXT = {
     "char_rnn": ["dataset=shakespeare"],
     "imported": ["dataset.source=table", "model=mlp"],
     "mime_lite": ["client_optimizer.momentum=0.9"],
+    "dp": ["algorithm.weighted=false"],
+    "ddp": ["algorithm.weighted=false"],
 }
 
 

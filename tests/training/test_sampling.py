@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedcli.training.sampling import ExampleOrder, sample_clients, seed_words
+from fedcli.training.sampling import ExampleOrder, poisson_sample, sample_clients, seed_words
 
 IDS = [f"c{i}" for i in range(50)]
 
@@ -27,6 +27,25 @@ def test_sampling_is_without_replacement_and_uniform():
 
 def test_all_clients_can_be_sampled():
     assert sorted(sample_clients(IDS, 50, 0, 1)) == sorted(IDS)
+
+
+def test_poisson_sampling_takes_each_client_by_itself():
+    rounds = 3000
+    taken = np.zeros((rounds, len(IDS)))
+    for round in range(rounds):
+        clients = poisson_sample(IDS, 5, 0, round)
+        assert clients == poisson_sample(IDS, 5, 0, round)
+        assert len(set(clients)) == len(clients)
+        taken[round, [IDS.index(client) for client in clients]] = 1
+    # As in the test above: six standard deviations of a binomial count.
+    assert np.all(np.abs(taken.sum(0) - rounds * 0.1) < 6 * (rounds * 0.1 * 0.9) ** 0.5)
+    # The number of clients varies as that of independent ones: 50 x 0.1 x 0.9. Its estimate errs by 2.6 %; six of that.
+    assert taken.sum(1).var() == pytest.approx(4.5, rel=6 * 0.026)
+    # Two clients know nothing of each other; a correlation of independent ones errs by 1 / sqrt(rounds).
+    correlations = np.corrcoef(taken.T)[np.triu_indices(len(IDS), 1)]
+    assert np.abs(correlations).max() < 6 / rounds**0.5
+    assert not all(poisson_sample(IDS, 1, 0, round) for round in range(50))
+    assert sorted(poisson_sample(IDS, 50, 0, 1)) == sorted(IDS)
 
 
 @given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 7), st.none() | st.integers(1, 9), st.booleans())

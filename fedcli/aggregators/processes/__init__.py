@@ -1,1 +1,1 @@
-"""What aggregators compute on the server, as TFF processes. Modules here import TensorFlow and TFF."""
+"""What aggregators are made of, as TFF processes and factories. Modules here import TensorFlow and TFF."""

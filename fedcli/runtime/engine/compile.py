@@ -13,23 +13,17 @@ from tensorflow_federated.python.tensorflow_libs import serialization_utils
 from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
 from fedcli.runtime.engine.communication import ATTACKS, CHANGE_OF_KEPT
 from fedcli.runtime.engine.compiled import CompiledRound, Leaf, Part, Source
+from fedcli.runtime.engine.plain_state import is_text, without_texts
 from fedcli.runtime.engine.received import split_work
+from fedcli.runtime.engine.secure_sums import SecureSum, with_secure_sums
 from fedcli.runtime.engine.traffic import communication
 
 _FORM_PARTS = ("prepare", "work", "zero", "accumulate", "merge", "report", "update")
-#: Elements of the result of `work` that are summed securely. None of fedcli's aggregators uses them yet.
-_SECURE_SUMS = slice(1, 4)
 
 
 def compile_round(process: tff.learning.templates.LearningProcess) -> CompiledRound:
-    """Compiles a process into its MapReduce form.
-
-    Raises:
-        NotImplementedError: The process sums securely, which no runtime does yet.
-    """
+    """Compiles a process into its MapReduce form."""
     form = tff.backends.mapreduce.get_map_reduce_form_for_computation(process.next)
-    if any(leaves(part) for part in form.work.type_signature.result[_SECURE_SUMS]):
-        raise NotImplementedError("secure sums are not executed yet")
     data_type = form.work.type_signature.parameter[0]
     # Beside its batches a client has what it keeps, or whether it attacks, as a sequence of one element.
     data = tff.structure.to_elements(data_type) if isinstance(data_type, tff.StructType) else [(None, data_type)]
@@ -42,18 +36,47 @@ def compile_round(process: tff.learning.templates.LearningProcess) -> CompiledRo
         tff.backends.mapreduce.get_state_initialization_computation(process.initialize).to_building_block(),
         tf.compat.v1.ConfigProto(),
     )
-    parts = {name: part(getattr(form, name)) for name in _FORM_PARTS}
+    secure = secure_sums(form)
+    parts = {"initialize": _part(initialize.proto), **{name: part(getattr(form, name)) for name in _FORM_PARTS}}
+    parts = with_secure_sums(without_texts(parts, leaves(state_type)), secure)
     return CompiledRound(
-        parts={"initialize": _part(initialize.proto), **parts, **split_work(parts["work"], len(data))},
-        state=tuple(leaves(state_type)),
+        parts={**parts, **split_work(parts["work"], len(data))},
+        state=tuple(leaf for leaf in leaves(state_type) if not is_text(leaf.dtype)),
         metrics=tuple(leaves(metrics_type)),
         batch=(x, y),
-        communication=communication(process.next),
+        communication=communication(process.next, sum(one.bits for one in secure)),
         kept=tuple(leaf for one in kept for leaf in leaves(one.element)),
         changes_of_kept=tuple(i for i, leaf in enumerate(sent) if CHANGE_OF_KEPT in leaf.path.split("/")),
         tells_attackers=len(kept) < len(beside),
         source=Source(process, form),
     )
+
+
+def secure_sums(form: tff.backends.mapreduce.MapReduceForm) -> list[SecureSum]:
+    """Lists what the clients of a form sum securely, in the order in which `work` gives it."""
+    _, *given = form.work.type_signature.result
+    limits = (form.secure_sum_bitwidth, form.secure_sum_max_input, form.secure_modular_sum_modulus)
+    by_bits, by_maximum, by_modulus = (
+        list(zip(leaves(numbers), _constants(computation, len(leaves(numbers))), strict=True))
+        for numbers, computation in zip(given, limits, strict=True)
+    )
+    return [
+        *(SecureSum(leaf, 2**bits - 1) for leaf, bits in by_bits),
+        *(SecureSum(leaf, maximum) for leaf, maximum in by_maximum),
+        *(SecureSum(leaf, modulus - 1, modulus) for leaf, modulus in by_modulus),
+    ]
+
+
+def _constants(computation: tff.Computation, count: int) -> list[int]:
+    """Executes a computation without an argument whose results are known when it is built: integers, so many."""
+    if not count:
+        return []
+    constants = part(computation)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.import_graph_def(constants.graph, name="")
+        values = [int(value) for value in session.run(list(constants.outputs))]
+    # One stands for all.
+    return values * count if len(values) == 1 else values
 
 
 def leaves(tff_type: tff.Type, path: str = "") -> list[Leaf]:

@@ -5,6 +5,9 @@ would depend on which thread took it and on how often the session was used befor
 stateless form (Philox, Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3"), its key fed. One inside
 a training loop (dropout) also counts the iterations of the loop, so that it draws anew in each step.
 
+Where TFF takes the time of day for a seed of its own (distributed differential privacy), a number that follows the key
+takes the place of the time.
+
 The graphs have no functions when they come here (TFF inlines them), and loops are in their lowered form; see
 `fedcli.runtime.engine.frames`.
 """
@@ -34,6 +37,10 @@ _STATELESS = {
     "RandomStandardNormal": ("StatelessRandomNormalV2", "dtype"),
     "TruncatedNormal": ("StatelessTruncatedNormalV2", "dtype"),
 }
+#: The time of day, in seconds: what TFF multiplies by 10^6 and takes for a seed.
+_TIME = "Timestamp"
+#: What stands for the time is below this: times 10^6, all of it is kept by a float64, 2^53 seeds.
+_TIMES = 2.0**33
 #: Stateful operations without a stateless form of the same inputs.
 _REFUSED = {
     "Multinomial",
@@ -68,12 +75,12 @@ def random_operations(graph: GraphDef) -> list[str]:
     """
     for function in graph.library.function:
         for node in function.node_def:
-            if node.op in _STATELESS or node.op in _REFUSED:
+            if node.op in _STATELESS or node.op in _REFUSED or node.op == _TIME:
                 raise _refusal(node, "inside a function")
     for node in graph.node:
         if node.op in _REFUSED:
             raise _refusal(node, "which has no form that follows a seed")
-    return sorted(node.name for node in graph.node if node.op in _STATELESS)
+    return sorted(node.name for node in graph.node if node.op in _STATELESS or node.op == _TIME)
 
 
 def seeded(graph: GraphDef) -> GraphDef:
@@ -106,8 +113,29 @@ def seeded(graph: GraphDef) -> GraphDef:
             key = builder.enter(key, enter, tf.uint64, f"key_{index}")
             alg = builder.enter(alg, enter, tf.int32, "alg")
             counter = builder.iteration_counter(enter, frames.conditions[frame])
-        _make_stateless(nodes[name], *(builder.full_name(x) for x in (key, counter, alg)))
+        if nodes[name].op == _TIME:
+            if frame is not None:
+                raise _refusal(nodes[name], "inside a loop")
+            _make_time(nodes[name], builder, index, key)
+        else:
+            _make_stateless(nodes[name], *(builder.full_name(x) for x in (key, counter, alg)))
     return result
+
+
+def _make_time(node: NodeDef, builder: _Builder, index: int, key: str) -> None:
+    scalar = builder.constant("scalar", np.zeros(0, np.int32))
+    below_one = builder.add(
+        "StatelessRandomUniformV2",
+        f"time_{index}",
+        [scalar, key, "no_offset", "alg"],
+        dtype=tf.float64,
+        Tshape=tf.int32,
+    )
+    controls = [name for name in node.input if name.startswith("^")]
+    node.op = "Mul"
+    node.ClearField("input")
+    node.input.extend([below_one, builder.constant("times", np.float64(_TIMES)), *controls])
+    node.attr["T"].type = tf.float64.as_datatype_enum
 
 
 def _make_stateless(node: NodeDef, key: str, counter: str, alg: str) -> None:

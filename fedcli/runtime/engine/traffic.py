@@ -1,7 +1,7 @@
 """Reads what a round communicates from the TFF computation itself, and does not guess it from the model.
 
 Every `federated_broadcast` costs the bits of what it sends, every sum, mean and aggregation the bits of what each
-client sends; both times the number of clients.
+client sends; both times the number of clients. What is summed securely costs as many bits as its numbers need.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tensorflow_federated.python.core.impl.compiler import building_blocks, intr
 from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
 from fedcli.runtime.engine.communication import CHANGE, NOT_SENT, STREAM, Communication
 
+_AGGREGATE = intrinsic_defs.FEDERATED_AGGREGATE.uri
 _BROADCAST = intrinsic_defs.FEDERATED_BROADCAST.uri
 #: Intrinsics whose whole argument is what a client sends.
 _SUMS = {
@@ -24,21 +25,17 @@ _SUMS = {
     intrinsic_defs.FEDERATED_SUM.uri,
     intrinsic_defs.FEDERATED_WEIGHTED_MEAN.uri,
 }
-#: Intrinsics of whose arguments only the first is what a client sends.
-_AGGREGATES = {
-    intrinsic_defs.FEDERATED_AGGREGATE.uri,
-    intrinsic_defs.FEDERATED_SECURE_SUM.uri,
-    intrinsic_defs.FEDERATED_SECURE_SUM_BITWIDTH.uri,
-}
 
 
-def communication(computation: tff.Computation) -> Communication:
+def communication(computation: tff.Computation, secure_bits: int = 0) -> Communication:
     """Reads what one call of a federated computation communicates.
 
     Args:
         computation: For example the `next` of a `tff.learning` process.
+        secure_bits: What a client sends to be summed securely, which is known when the computation is compiled.
     """
-    broadcasted = aggregated = changed = 0
+    broadcasted = changed = 0
+    aggregated = secure_bits
 
     def visit(block: building_blocks.ComputationBuildingBlock) -> None:
         nonlocal broadcasted, aggregated, changed
@@ -50,7 +47,8 @@ def communication(computation: tff.Computation) -> Communication:
             changed += _change_bits(sent)
         elif block.function.uri in _SUMS:
             aggregated += bits(sent)
-        elif block.function.uri in _AGGREGATES:
+        elif block.function.uri == _AGGREGATE:
+            # Of its arguments, the first is what a client sends.
             aggregated += bits(sent[0])
 
     tree_analysis.visit_postorder(computation.to_building_block(), visit)

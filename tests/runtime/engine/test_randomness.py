@@ -59,6 +59,17 @@ def test_distributions_are_kept(top_level):
     assert abs(np.corrcoef(uniform, uniform2)[0, 1]) < 0.05
 
 
+def test_the_time_of_day_becomes_a_number_of_the_seed():
+    """TFF takes seeds of microseconds: what stands for them must differ from draw to draw, and be as many."""
+    definition, outputs = graph_def(lambda tf: [tf.raw_ops.Timestamp(name=f"now_{i}") for i in range(2)])
+    once, again, other = (run(definition, outputs, seed) for seed in ((1, 2), (1, 2), (1, 3)))
+    assert once == again
+    assert len({*once, *other}) == 4
+    seeds = [np.int64(run(definition, outputs, (seed,))[0] * 10**6) for seed in range(200)]
+    assert len(set(seeds)) == 200
+    assert 0 <= min(seeds) < 2**49 < 2**52 < max(seeds) < 2**53
+
+
 def loop(tf):
     """Collects 5 draws of a lowered loop."""
     tf.compat.v1.disable_control_flow_v2()
