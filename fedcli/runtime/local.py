@@ -123,14 +123,7 @@ class LocalRuntime(Runtime):
         )
         for client_sum in self._train(clients, broadcast):
             summed.add(client_sum)
-        total = summed.total()
-        if total is None:
-            total = server.call("zero", (), seed)
-        report = server.call("report", total, seed)
-        results = server.call("update", [*state, *report], seed)
-        new_state, metrics = results[: len(state)], results[len(state) :]
-        names = [metric.path for metric in self._compiled.metrics]
-        return RoundResult(new_state, dict(zip(names, metrics, strict=True)))
+        return server.finish(state, summed.total(), seed)
 
     def close(self) -> None:
         """Ends the threads; a client that is in training is finished first."""

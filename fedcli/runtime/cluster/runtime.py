@@ -86,7 +86,6 @@ class RayRuntime(Runtime):
         opened = self._said(self._config.start_timeout)
         assert isinstance(opened, Opened)
         self._driver.send(Load(pickle.dumps(setup)))
-        self._compiled = compiled
         self._server = ServerSession(compiled)
         ready = self._said(self._config.start_timeout + _GRACE_SECONDS)
         assert isinstance(ready, Ready)
@@ -103,12 +102,7 @@ class RayRuntime(Runtime):
         total: Arrays | None = None
         for branch in self._trained(server.call("prepare", state, seed), clients, seed):
             total = branch if total is None else server.call("merge", [*total, *branch], seed)
-        if total is None:
-            total = server.call("zero", (), seed)
-        report = server.call("report", total, seed)
-        results = server.call("update", [*state, *report], seed)
-        names = [metric.path for metric in self._compiled.metrics]
-        return RoundResult(results[: len(state)], dict(zip(names, results[len(state) :], strict=True)))
+        return server.finish(state, total, seed)
 
     def close(self) -> None:
         """Leaves the cluster; a Ray that was started for the run is ended."""

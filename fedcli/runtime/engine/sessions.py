@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fedcli.runtime.base import ClientWork
+from fedcli.runtime.base import ClientWork, RoundResult, State
 from fedcli.runtime.engine import randomness
 from fedcli.runtime.engine.compiled import CompiledRound, Part
 
@@ -78,6 +78,7 @@ class ServerSession:
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph, config=session_config())
         self._calls: dict[str, _Call] = {}
+        self._metrics = [metric.path for metric in compiled.metrics]
         with graph.as_default():
             for name, part in compiled.parts.items():
                 if name not in ("receive", "work"):
@@ -94,6 +95,18 @@ class ServerSession:
             seed: What its random operations derive from.
         """
         return self._calls[part](values, seed)
+
+    def finish(self, state: State, total: Arrays | None, seed: Sequence[int]) -> RoundResult:
+        """Ends a round.
+
+        Args:
+            state: The server's state before the round.
+            total: The clients' sum; None where there were no clients.
+            seed: What random operations derive from.
+        """
+        report = self.call("report", self.call("zero", (), seed) if total is None else total, seed)
+        results = self.call("update", [*state, *report], seed)
+        return RoundResult(results[: len(state)], dict(zip(self._metrics, results[len(state) :], strict=True)))
 
 
 class ClientSession:
