@@ -28,6 +28,9 @@ class Fault:
     to_parent: bool = False
 
     def happen(self):
+        if self.to_parent:
+            parent = Path(f"/proc/{os.getppid()}/comm").read_text().strip()
+            assert parent == "raylet", f"started by {parent}, such as `uv run`, instead of Ray's process of its node"
         try:
             self.marker.touch(exist_ok=False)
         except FileExistsError:

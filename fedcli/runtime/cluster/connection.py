@@ -41,6 +41,8 @@ def connected(config: Ray, folder: Path, cores: int) -> Iterator[Any]:
         # Somebody listens there; if it does not let this process in now, it will not do so in 20 seconds.
         os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")
         options = {"address": config.address}
+    # Under `uv run`, Ray would send the current folder to every node and start workers by `uv run` there.
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
     import ray  # reads the environment
 
     try:
