@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 #: More choices than this are not listed.
-_LISTED = 20
+_LISTED = 30
 
 
 def did_you_mean(word: str, choices: Iterable[str], listed: str = "choose one of") -> str:
