@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators import aggregators
@@ -19,6 +20,8 @@ _ROTATIONS = ("hd", "dft")
 _MOST_BITS = 22
 #: How probable it may be that a number of the sum is too large for its bits and wraps around: TFF's default.
 _WRAPPING = 1e-4
+#: Of a normal distribution, so many standard deviations on both sides leave that much outside.
+_DEVIATIONS = NormalDist().inv_cdf(1 - _WRAPPING / 2)
 
 
 @aggregators.register("ddp")
@@ -60,7 +63,7 @@ class DDP(AggregatorConfig):
         from fedcli.aggregators.processes.distributed_sum import DistributedSkellamSum
 
         private_sum = DistributedSkellamSum(
-            self.noise_multiplier, self.clients_per_round, self.bits, self.clip, self.rotation, _WRAPPING
+            self.noise_multiplier, self.clients_per_round, self.bits, self.clip, self.rotation, _DEVIATIONS
         )
         count = tff.aggregators.SecureSumFactory(upper_bound_threshold=1, lower_bound_threshold=0)
         return tff.aggregators.UnweightedMeanFactory(private_sum, count)
@@ -95,8 +98,5 @@ class DDP(AggregatorConfig):
     @property
     def _least_bits(self) -> int:
         """Fewer have no room for so many clients, or for their rounding: 3.9 deviations of it, by TFF's condition."""
-        from statistics import NormalDist
-
-        deviations = NormalDist().inv_cdf(1 - _WRAPPING / 2)
         clients = math.log2(self.clients_per_round)
-        return max(1, math.ceil(clients), math.ceil(clients / 2 + math.log2(deviations) + 1e-6))
+        return max(1, math.ceil(clients), math.ceil(clients / 2 + math.log2(_DEVIATIONS) + 1e-6))

@@ -70,6 +70,7 @@ def _check_values(config: TrainConfig) -> None:
     for key, requirement in config.sampling.problems(config.clients_per_round):
         value = getattr(config.sampling, key)
         raise ConfigError(f"sampling.{key}={value}: {requirement}", f"set it with sampling.{key}=VALUE")
+    _check_aggregator(config)
     check_privacy(config)
     check_objective(config.objective)
     if not config.output_dir.strip():
@@ -93,6 +94,20 @@ def _check_values(config: TrainConfig) -> None:
     named = config.dataset.clients
     natural = config.dataset.spec.num_clients if named is None else len(named)
     check_clients_per_round(config, config.partition.count(natural))
+
+
+def _check_aggregator(config: TrainConfig) -> None:
+    name = config.aggregator.name
+    if not config.aggregator.takes_weights and getattr(config.algorithm, "weighted", False):
+        raise ConfigError(
+            f"aggregator={name}: clients must count the same, whatever their number of examples",
+            "set algorithm.weighted=false",
+        )
+    if config.aggregator.sums_securely and not config.runtime.sums_securely:
+        raise ConfigError(
+            f"runtime={config.runtime.name}: aggregator={name} sums securely, for which this runtime has no operation",
+            "choose runtime=local or runtime=ray",
+        )
 
 
 def _check_attack(config: TrainConfig) -> None:

@@ -35,26 +35,16 @@ def not_covered(config: TrainConfig) -> str | None:
 
 
 def check_privacy(config: TrainConfig) -> None:
-    """Refuses what cannot be aggregated, and a limit on an epsilon that nobody can tell.
+    """Refuses values that make no sense, and a limit on an epsilon that nobody can tell.
 
     Raises:
         ConfigError: Keys do not fit each other.
     """
-    name = config.aggregator.name
-    if not config.aggregator.takes_weights and getattr(config.algorithm, "weighted", False):
-        raise ConfigError(
-            f"aggregator={name}: clients must count the same, whatever their number of examples",
-            "set algorithm.weighted=false",
-        )
-    if config.aggregator.sums_securely and not config.runtime.sums_securely:
-        raise ConfigError(
-            f"runtime={config.runtime.name}: aggregator={name} sums securely, for which this runtime has no operation",
-            "choose runtime=local or runtime=ray",
-        )
     for key, requirement in config.privacy.problems():
         raise ConfigError(f"privacy.{key}={getattr(config.privacy, key)}: {requirement}", f"set privacy.{key}=VALUE")
     if config.privacy.max_epsilon is None:
         return
+    name = config.aggregator.name
     if not config.aggregator.adds_noise:
         raise ConfigError(
             f"privacy.max_epsilon={config.privacy.max_epsilon:g}: aggregator={name} adds no noise: there is no epsilon",

@@ -115,8 +115,17 @@ class Experiment:
             cohorts = Cohorts(config, dataset, compiled.communication, changes)
             rates = LearningRates(config, compiled)
             yield cls(
-                *(config, dataset, attacking, changed, compiled, runtime, evaluator),
-                *(test, cohorts, client_evaluator, rates),
+                config,
+                dataset,
+                attacking,
+                changed,
+                compiled,
+                runtime,
+                evaluator,
+                test,
+                cohorts,
+                client_evaluator,
+                rates,
             )
 
     def initial_progress(self) -> Progress:

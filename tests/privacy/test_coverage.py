@@ -12,6 +12,7 @@ from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.algorithms.fed_sgd import FedSGD
 from fedcli.algorithms.mime_lite import MimeLite
 from fedcli.algorithms.scaffold import Scaffold
+from fedcli.config.checks import check
 from fedcli.config.privacy import PrivacyConfig
 from fedcli.config.sampling import SamplingConfig
 from fedcli.config.schema import TrainConfig
@@ -92,7 +93,7 @@ def test_not_covered(changes, reason):
 )
 def test_refused(changes, message, hint):
     with pytest.raises(ConfigError, match=message) as caught:
-        check_privacy(config(**changes))
+        check(config(**changes))
     assert hint in caught.value.hint
 
 

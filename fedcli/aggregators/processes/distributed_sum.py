@@ -9,7 +9,6 @@ protocol buffer may. And the sum is TFF's secure modular sum, which that one imi
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 import tensorflow_federated as tff
 import tensorflow_privacy as tfp
@@ -23,11 +22,6 @@ _LARGEST_SCALE = 1e6
 _LARGEST_L1 = 2.0**30
 
 
-def deviations_kept_clear(wrapping: float) -> float:
-    """Returns beyond how many standard deviations a normal distribution has this probability, on both sides."""
-    return NormalDist().inv_cdf(1 - wrapping / 2)
-
-
 class DistributedSkellamSum(tff.aggregators.UnweightedAggregationFactory):
     """Sums vectors that are clipped, rotated, scaled, rounded at random and given noise by their clients.
 
@@ -37,18 +31,18 @@ class DistributedSkellamSum(tff.aggregators.UnweightedAggregationFactory):
         bits: Bits a number of the sum, which is modulo 2^bits - 1.
         clip: The L2 norm that vectors are clipped to.
         rotation: `hd` (Hadamard) or `dft` (Fourier).
-        wrapping: How probable it may be that a number of the sum is too large.
+        deviations: How many standard deviations of a number of the sum its bits have room for.
     """
 
     def __init__(
-        self, noise_multiplier: float, clients: int, bits: int, clip: float, rotation: str, wrapping: float
+        self, noise_multiplier: float, clients: int, bits: int, clip: float, rotation: str, deviations: float
     ) -> None:
         self._noise_multiplier = noise_multiplier
         self._clients = clients
         self._bits = bits
         self._clip = clip
         self._rotation = rotation
-        self._wrapping = wrapping
+        self._deviations = deviations
 
     def create(self, value_type: tff.Type) -> tff.templates.AggregationProcess:
         """Creates the process; see TFF's base class."""
@@ -84,7 +78,6 @@ class DistributedSkellamSum(tff.aggregators.UnweightedAggregationFactory):
 
     def _scale(self, size: int) -> float:
         """Chooses a scale at which the sum, taken for normal, keeps within its bits: Kairouz et al. 2021, section 4."""
-        deviations = deviations_kept_clear(self._wrapping)
-        room = math.sqrt(4.0**self._bits - self._clients * deviations**2)
+        room = math.sqrt(4.0**self._bits - self._clients * self._deviations**2)
         spread = math.sqrt((self._clip * self._clients) ** 2 / size + self._clients * self._local_stddev**2)
-        return min(room / (2 * deviations * spread), _LARGEST_SCALE, _LARGEST_L1 / (self._clip * math.sqrt(size)))
+        return min(room / (2 * self._deviations * spread), _LARGEST_SCALE, _LARGEST_L1 / (self._clip * math.sqrt(size)))

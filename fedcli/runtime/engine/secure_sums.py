@@ -118,16 +118,11 @@ def _checked(one: SecureSum, given: tf.Tensor) -> tf.Tensor:
     """Ends the round where a client gives a number that the protocol has no room for; it would come out wrong."""
     if one.modulus is not None:
         return tf.math.floormod(given, one.modulus)
-    with tf.control_dependencies(
-        [
-            tf.debugging.Assert(
-                tf.reduce_all((given >= 0) & (given <= tf.constant(one.largest, given.dtype))),
-                [f"numbers of a client are not from 0 to {one.largest}, as a secure sum needs them: {one.leaf.path}"],
-            )
-        ]
-        if one.largest < np.iinfo(one.leaf.dtype).max
-        else []
-    ):
+    if one.largest >= np.iinfo(one.leaf.dtype).max:
+        return tf.identity(given)
+    is_sound = tf.reduce_all((given >= 0) & (given <= tf.constant(one.largest, given.dtype)))
+    told = f"numbers of a client are not from 0 to {one.largest}, as a secure sum needs them: {one.leaf.path}"
+    with tf.control_dependencies([tf.debugging.Assert(is_sound, [told])]):
         return tf.identity(given)
 
 
