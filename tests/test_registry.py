@@ -1,7 +1,7 @@
 import importlib
 import sys
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
@@ -9,6 +9,9 @@ from fedcli import registry
 from fedcli.config.groups import groups, keys_of_group
 from fedcli.errors import ConfigError
 from fedcli.registry import Component, Registry
+
+#: Entry points of installed packages, and their groups.
+THEIRS = {"theirs": "fruit", "carrot": "vegetable"}
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,10 @@ def test_unknown_name_is_refused_with_the_choices(package):
 
 
 def test_entry_points_add_components_of_their_group_only(package, monkeypatch):
-    asked = []
-
-    def entry_points(*, group):
-        asked.append(group)
-        return [EntryPoint("theirs", f"{__name__}:Theirs", group)] if group == "fedcli.fruit" else []
-
-    monkeypatch.setattr(registry, "entry_points", entry_points)
+    offered = [EntryPoint(name, f"{__name__}:Theirs", f"fedcli.{group}") for name, group in THEIRS.items()]
+    monkeypatch.setattr(registry, "_installed", lambda: EntryPoints(offered))
     assert list(package.fruits.components) == ["apple", "pear", "theirs"]
     assert package.fruits["theirs"].__name__ == "Theirs"
-    assert asked == ["fedcli.fruit"]
 
 
 def test_register_returns_the_class():

@@ -60,7 +60,7 @@ def run_experiment(arguments: Arguments) -> None:
         raise UsageError(f"--cfg {arguments.show}: no such view", "choose one of: job, hydra, all")
     set_up_tensorflow()
     if arguments.show:
-        hydra_bridge.run(request_of(arguments, RunDirectory.new_id()), lambda config: None)
+        hydra_bridge.show(request_of(arguments, RunDirectory.new_id()))
     elif arguments.multirun:
         from fedcli.cli.sweep import run_sweep
 
@@ -81,22 +81,21 @@ def _run_once(arguments: Arguments) -> None:
         run, record = resumed
         arguments = dataclasses.replace(arguments, overrides=continued(record.overrides, arguments.overrides))
         request = request_of(arguments, record.id, [f"hydra.run.dir={quoted(str(run.path))}"])
-    # Checked before Hydra makes a folder for it.
-    config = kind.check(hydra_bridge.compose(request, kind.schema))
-    if resumed is None:
-        kind.check_new(config)
-    else:
-        refuse_changes(run, saved_config(run, kind.schema), config)
 
-    def job(composed: DictConfig) -> None:
-        run = RunDirectory(hydra_bridge.job_folder())
+    def check(composed: DictConfig) -> Any:
         config = kind.check(hydra_bridge.to_typed(composed, kind.schema))
-        if not run.is_recorded:
+        if resumed is None:
             kind.check_new(config)
+        else:
+            refuse_changes(run, saved_config(run, kind.schema), config)
+        return config
+
+    def job(config: Any) -> None:
+        run = RunDirectory(hydra_bridge.job_folder())
         context = RunContext(arguments.command, sys.argv, list(arguments.overrides), request.run_id)
         _report(run, run_recorded(kind, config, run, context, kind.progress("")), kind.length)
 
-    hydra_bridge.run(request, job)
+    hydra_bridge.run(request, check, job)
 
 
 def request_of(arguments: Arguments, run_id: str, extra: Sequence[str] = ()) -> HydraRequest:

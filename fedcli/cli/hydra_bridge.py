@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
+from hydra._internal.callbacks import Callbacks
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobStatus, run_job
 from hydra.errors import HydraException
-from hydra.types import RunMode
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -69,35 +71,49 @@ def composed_sweep(request: HydraRequest) -> Iterator[tuple[ConfigLoader, DictCo
     Raises:
         ConfigError: The config is wrong.
     """
-    _register_resolvers(request.run_id)
-    with config_errors(), hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        yield loader, loader.load_configuration(request.config_name, _arguments(request), RunMode.MULTIRUN)
+    with _composed(request, RunMode.MULTIRUN) as composed:
+        yield composed
 
 
-def run(request: HydraRequest, job: Callable[[DictConfig], Any]) -> None:
-    """Runs a job in its folder.
+def run(request: HydraRequest, check: Callable[[DictConfig], T], job: Callable[[T], None]) -> None:
+    """Composes a config, and runs its job in the folder that Hydra makes for it.
+
+    Hydra would compose it twice more by itself, and each time takes a tenth of a repeated run's start.
 
     Args:
         request: What is to be run.
-        job: Called with the composed config.
+        check: Called with the composed config before there is a folder.
+        job: Called with what `check` returned.
 
     Raises:
         ConfigError: The config is wrong.
-        Exception: What the job raised.
+        Exception: What `check` or the job raised.
     """
-    errors: list[Exception] = []
+    with _composed(request, RunMode.RUN) as (loader, config):
+        if config.hydra.mode not in (None, RunMode.RUN):
+            raise ConfigError(f"hydra.mode={config.hydra.mode.name}: this is one run", "add -m for a sweep")
+        checked = check(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+        callbacks = Callbacks(config)
+        callbacks.on_run_start(config=config, config_name=request.config_name)
+        done = run_job(
+            lambda _: job(checked),
+            config,
+            job_dir_key="hydra.run.dir",
+            job_subdir_key=None,
+            hydra_context=HydraContext(config_loader=loader, callbacks=callbacks),
+        )
+        callbacks.on_run_end(config=config, config_name=request.config_name, job_return=done)
+    if done.status == JobStatus.FAILED:
+        raise done._return_value  # `return_value` would print a line about it first
 
-    # Hydra would report a job's error in its own words: so it hears of none.
-    def quiet_job(config: DictConfig) -> None:
-        try:
-            job(config)
-        except Exception as error:
-            errors.append(error)
 
-    launch(request, quiet_job)
-    if errors:
-        raise errors[0]
+def show(request: HydraRequest) -> None:
+    """Prints a config, as `HydraRequest.show` says.
+
+    Raises:
+        ConfigError: The config is wrong.
+    """
+    launch(request, lambda config: None)
 
 
 def launch(request: HydraRequest, job: Callable[[DictConfig], Any]) -> None:
@@ -143,6 +159,14 @@ def to_typed(config: DictConfig, schema: type[T], *, sweep: bool = False) -> T:
 def job_folder() -> Path:
     """Returns the folder that Hydra made for the job that runs."""
     return Path(HydraConfig.get().runtime.output_dir)
+
+
+@contextmanager
+def _composed(request: HydraRequest, mode: RunMode) -> Iterator[tuple[ConfigLoader, DictConfig]]:
+    _register_resolvers(request.run_id)
+    with config_errors(), hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        yield loader, loader.load_configuration(request.config_name, _arguments(request), mode)
 
 
 @contextmanager
