@@ -227,11 +227,11 @@ def test_variants_change_the_run(train):
 def test_a_repeated_config_needs_no_tff(tmp_path, invoke, monkeypatch):
     """The compiled round is kept: the second run imports TensorFlow only, and its numbers are the same.
 
-    JAX, which TensorFlow would import too, comes with TFF.
+    TensorFlow takes along neither JAX, which comes with TFF, nor boto3.
     """
     code = (
         "import sys; from fedcli.cli.main import main\n"
-        "try: main()\nfinally: print(*(name in sys.modules for name in ('tensorflow_federated', 'jax')))"
+        "try: main()\nfinally: print(*(name in sys.modules for name in ('tensorflow_federated', 'jax', 'boto3')))"
     )
     arguments = ["train", "rounds=1", "model=mlp", "model.hidden_units=[5]", "clients_per_round=2", "-q"]
     monkeypatch.setenv("FEDCLI_CACHE", str(tmp_path / "cache"))
@@ -248,7 +248,7 @@ def test_a_repeated_config_needs_no_tff(tmp_path, invoke, monkeypatch):
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    assert run("output_dir=two") == "False False"
+    assert run("output_dir=two") == "False False False"
     one, two = (metrics(next(tmp_path.glob(f"{name}/*/*"))) for name in ("one", "two"))
     assert one == two
-    assert run("output_dir=three", "runtime.cache=false") == "True True"
+    assert run("output_dir=three", "runtime.cache=false") == "True True False"
