@@ -95,6 +95,8 @@ class AlgorithmConfig(Component, ABC):
     #: Whether the aggregated updates, and training metrics, are all that the server learns from clients, whose work
     #: `Parts.compose` puts together.
     sends_only_updates: ClassVar[bool] = False
+    #: Whether both learning rates are taken from the server's state in each round, and nowhere else.
+    takes_rates_from_state: ClassVar[bool] = False
 
     def check_optimizer(self, client_optimizer: OptimizerConfig) -> None:
         """Refuses a client optimizer that the algorithm cannot work with.

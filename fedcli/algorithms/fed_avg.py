@@ -28,6 +28,7 @@ class FedAvg(AlgorithmConfig):
 
     takes_sub_models = True
     sends_only_updates = True
+    takes_rates_from_state = True
 
     name: str = "fed_avg"
     weighted: bool = True

@@ -32,6 +32,7 @@ class FedProx(AlgorithmConfig):
 
     takes_sub_models = True
     sends_only_updates = True
+    takes_rates_from_state = True
 
     name: str = "fed_prox"
     mu: float = 1.0

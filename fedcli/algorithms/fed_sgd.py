@@ -30,6 +30,7 @@ class FedSGD(AlgorithmConfig):
 
     uses_client_optimizer: ClassVar[bool] = False
     sends_only_updates: ClassVar[bool] = True
+    takes_rates_from_state: ClassVar[bool] = True
 
     name: str = "fed_sgd"
     weighted: bool = True

@@ -34,6 +34,8 @@ class MimeLite(AlgorithmConfig):
             of the gradients is always by examples where it is true.
     """
 
+    takes_rates_from_state = True
+
     name: str = "mime_lite"
     weighted: bool = True
 

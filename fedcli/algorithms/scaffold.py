@@ -35,6 +35,7 @@ class Scaffold(AlgorithmConfig):
     """
 
     clients_keep_state: ClassVar[bool] = True
+    takes_rates_from_state: ClassVar[bool] = True
 
     name: str = "scaffold"
 

@@ -22,6 +22,8 @@ class Adagrad(OptimizerConfig):
         epsilon: Added to the denominator.
     """
 
+    keeps_rate_in_state = True
+
     name: str = "adagrad"
     initial_preconditioner_value: float = 0.1
     epsilon: float = 1e-7

@@ -23,6 +23,8 @@ class Adam(OptimizerConfig):
         epsilon: Added to the denominator (FedAdam: 1e-3).
     """
 
+    keeps_rate_in_state = True
+
     name: str = "adam"
     beta_1: float = 0.9
     beta_2: float = 0.999

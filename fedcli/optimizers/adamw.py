@@ -24,6 +24,8 @@ class AdamW(OptimizerConfig):
         weight_decay: Share of a weight that a step of size 1 takes off.
     """
 
+    keeps_rate_in_state = True
+
     name: str = "adamw"
     beta_1: float = 0.9
     beta_2: float = 0.999

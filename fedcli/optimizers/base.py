@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.registry import Component
 
@@ -21,6 +21,9 @@ class OptimizerConfig(Component, ABC):
     Attributes:
         learning_rate: Step size.
     """
+
+    #: Whether the optimizer's state has the learning rate as `learning_rate`, and steps take it from there.
+    keeps_rate_in_state: ClassVar[bool] = False
 
     learning_rate: float = 0.1
 

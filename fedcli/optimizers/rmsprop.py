@@ -22,6 +22,8 @@ class RMSprop(OptimizerConfig):
         epsilon: Added to the denominator.
     """
 
+    keeps_rate_in_state = True
+
     name: str = "rmsprop"
     decay: float = 0.9
     epsilon: float = 1e-7

@@ -21,6 +21,8 @@ class SGD(OptimizerConfig):
         momentum: Decay of the velocity; 0 for plain SGD.
     """
 
+    keeps_rate_in_state = True
+
     name: str = "sgd"
     momentum: float = 0.0
 

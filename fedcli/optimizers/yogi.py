@@ -24,6 +24,8 @@ class Yogi(OptimizerConfig):
         initial_preconditioner_value: Start of the mean of squared gradients.
     """
 
+    keeps_rate_in_state = True
+
     name: str = "yogi"
     beta_1: float = 0.9
     beta_2: float = 0.999

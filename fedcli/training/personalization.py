@@ -14,6 +14,7 @@ from fedcli.datasets.base import FederatedDataset
 from fedcli.runtime.base import ClientWork, State
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.local import LocalRuntime
+from fedcli.training.learning_rates import LearningRates
 from fedcli.training.sampling import ExampleOrder, seed_words
 from fedcli.training.weights import Weights, weights_of, with_weights
 
@@ -22,16 +23,17 @@ class Personalizer:
     """Trains the global model on single clients. Safe to use from several threads at once.
 
     Args:
-        config: The config.
-        dataset: The clients.
-        compiled: A round of federated averaging whose server takes the mean of the clients' models: with one client,
+        config: A config of federated averaging whose server takes the mean of the clients' models: with one client,
             the server's next model is that client's.
+        dataset: The clients.
+        compiled: Its round.
     """
 
     def __init__(self, config: TrainConfig, dataset: FederatedDataset, compiled: CompiledRound) -> None:
         self._config = config
         self._dataset = dataset
         self._compiled = compiled
+        self._rates = LearningRates(config, compiled)
         self._of_thread = threading.local()
         self._runtimes: list[LocalRuntime] = []
 
@@ -67,6 +69,6 @@ class Personalizer:
             runtime = LocalRuntime(threads=1, group_size=1)
             self._runtimes.append(runtime)
             runtime.load(self._compiled)
-            self._of_thread.runtime = runtime, runtime.initial_state((0, 0))
+            self._of_thread.runtime = runtime, self._rates.put_into(runtime.initial_state((0, 0)), 1)
         found: tuple[LocalRuntime, State] = self._of_thread.runtime
         return found

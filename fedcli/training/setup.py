@@ -31,12 +31,13 @@ from fedcli.runtime.engine.communication import CODING
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.engine.round_cache import RoundCache, round_key
 from fedcli.runtime.local import available_cores
+from fedcli.schedules.constant import Constant
 from fedcli.training.attacked import AttackedDataset, attackers
 from fedcli.training.changes import ChangeAccount
 from fedcli.training.client_evaluation import ClientEvaluator, ClientResults
 from fedcli.training.cohorts import SIMULATED_COLUMNS, Cohort, Cohorts, Spent
 from fedcli.training.evaluation import Evaluator
-from fedcli.training.learning_rates import LearningRates
+from fedcli.training.learning_rates import LearningRates, without_rates
 from fedcli.training.personalization import Personalizer
 from fedcli.training.privacy import Privacy, privacy_columns
 from fedcli.training.recorder import Progress, Recorder, load_progress
@@ -268,8 +269,10 @@ def _client_evaluator(
             aggregator=Mean(),
             distributor=Broadcast(),
             attack=NoAttack(),
+            client_schedule=Constant(),
+            server_schedule=Constant(),
         )
-        personalizer = Personalizer(config, dataset, _compiled(alone, dataset.spec))
+        personalizer = Personalizer(alone, dataset, _compiled(alone, dataset.spec))
     result = ClientEvaluator(config, dataset, evaluator, personalizer)
     try:
         yield result
@@ -278,7 +281,11 @@ def _client_evaluator(
 
 
 def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
-    """Compiles the config's round, or takes it from an earlier job of this process or from the cache on disk."""
+    """Compiles the config's round, or takes it from an earlier job of this process or from the cache on disk.
+
+    Its learning rates are to be put into the state by `LearningRates`.
+    """
+    config = without_rates(config)
     key = round_key([config.algorithm, config.model, spec, *_parts(config)])
     compiled = _COMPILED.get(key)
     if compiled is not None and (compiled.source is not None or not config.runtime.needs_process):

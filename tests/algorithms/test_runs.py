@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fedcli.algorithms import algorithms
 from tests.conftest import metrics
 
 TINY = [
@@ -65,18 +66,28 @@ def test_sub_models_are_trained_by_fed_prox_and_refused_by_the_others(train):
 
 
 @pytest.mark.parametrize("algorithm", ["fed_avg", "fed_prox", "mime_lite"])
-def test_a_rate_of_a_round_is_that_of_its_schedule(train, algorithm):
-    """Two rounds with rates 0.1 and 0.05 are those of two runs that have these rates throughout."""
+def test_a_rate_of_a_round_is_that_of_its_schedule(train, algorithm, monkeypatch):
+    """Two rounds with rates 0.1 and 0.05 are those of two runs that have these rates throughout, compiled in."""
     overrides = ALGORITHMS.get(algorithm, ["client_optimizer.momentum=0.9"])
     halving = ["client_schedule=exponential", "client_schedule.rate=0.5", "client_schedule.every=1"]
     rows = metrics(train("rounds=2", *overrides, *halving))
     assert [row["client_learning_rate"] for row in rows] == ["", "0.1", "0.05"]
     run = train("rounds=1", *overrides)
     assert metrics(run)[1]["train/loss"] == rows[1]["train/loss"]
-    slower = metrics(train("rounds=1", *overrides, "client_optimizer.learning_rate=0.05"))
+    with monkeypatch.context() as patch:
+        patch.setattr(algorithms[algorithm], "takes_rates_from_state", False)
+        slower = metrics(train("rounds=1", *overrides, "client_optimizer.learning_rate=0.05"))
     assert slower[1]["eval/loss"] != metrics(run)[1]["eval/loss"]
     warm = ["client_schedule.warmup_rounds=1"]
     assert metrics(train("rounds=1", *overrides, *warm))[1]["eval/loss"] == slower[1]["eval/loss"]
+
+
+def test_a_round_is_compiled_once_for_all_rates(train, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDCLI_CACHE", str(tmp_path / "cache"))
+    rates = [f"{who}_optimizer.learning_rate={rate}" for who, rate in (("client", 0.05), ("server", 0.5))]
+    losses = [metrics(train("rounds=1", *overrides))[1]["eval/loss"] for overrides in ([], *([rate] for rate in rates))]
+    assert len(set(losses)) == 3
+    assert len(list((tmp_path / "cache/compiled").glob("*.zip"))) == 1
 
 
 def test_the_server_has_a_schedule_too(train):
