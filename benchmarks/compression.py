@@ -81,6 +81,39 @@ SHAKESPEARE = Study(
 
 STUDIES = {"emnist": EMNIST, "shakespeare": SHAKESPEARE}
 
+
+@dataclass(frozen=True)
+class Target:
+    """What a setting must reach.
+
+    Attributes:
+        setting: Its name.
+        up: By how much fewer bits clients send than with `mean`.
+        down: By how much fewer are sent to them.
+        points: How many points of accuracy it may lose.
+    """
+
+    setting: str
+    up: float
+    down: float
+    points: float
+
+
+TARGETS = {
+    "emnist": [
+        Target("adaptive 0.25", up=100, down=1, points=0.3),
+        Target("adaptive 0.9", up=32, down=1, points=0.1),
+        Target("down: entropy 1.3", up=1, down=16, points=0.3),
+        Target("up: adaptive 0.25, down: entropy 1.3", up=100, down=16, points=0.5),
+    ],
+    "shakespeare": [
+        Target("adaptive 0.25", up=100, down=1, points=0.5),
+        Target("adaptive 0.9", up=32, down=1, points=0.5),
+        Target("down: entropy 1.3", up=1, down=16, points=0.5),
+        Target("up: adaptive 0.25, down: entropy 1.3", up=100, down=16, points=0.5),
+    ],
+}
+
 _HEAD = """# Compression: bits against accuracy
 
 Made by `benchmarks/compression.py`. Accuracy: of the held-out examples, the mean of the run's last 10 evaluations, then
@@ -115,8 +148,8 @@ class Row:
 
     @property
     def spread(self) -> float:
-        """The standard deviation over seeds, points."""
-        return 100 * statistics.pstdev(self.accuracies.values())
+        """The standard deviation over seeds, points; 0 with one."""
+        return 100 * statistics.stdev(self.accuracies.values()) if len(self.accuracies) > 1 else 0.0
 
     def points_above(self, base: Row) -> float:
         """The mean difference to another row, over the seeds that both have, points."""
@@ -138,7 +171,7 @@ def main() -> None:
             _draw(study, rows, picture)
             document += [f"## {study.title}\n", f"`fedcli {study.command} seed=...`, and:\n"]
             document += [*(f"- {row.name}: `{study.settings[row.name]}`" for row in rows[1:]), "", _table(rows)]
-            document += [f"\n![accuracy against bits]({picture.name})\n"]
+            document += ["", *_judged(TARGETS[key], rows), f"\n![accuracy against bits]({picture.name})\n"]
     Path(__file__).with_suffix(".md").write_text("\n".join(document))
 
 
@@ -187,6 +220,27 @@ def _table(rows: list[Row]) -> str:
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
+
+
+def _judged(targets: list[Target], rows: list[Row]) -> list[str]:
+    """Says which targets were reached."""
+    base, found = rows[0], {row.name: row for row in rows}
+    lines = ["Targets:\n"]
+    for target in targets:
+        aims = [f"{aim}x fewer bits {way}" for way, aim in (("up", target.up), ("down", target.down)) if aim > 1]
+        line = f"- at least {' and '.join(aims)}, at most {target.points} points below mean: "
+        if (row := found.get(target.setting)) is None:
+            lines.append(f"{line}not measured")
+            continue
+        up, down, points = base.up / row.up, base.down / row.down, row.points_above(base)
+        is_reached = (
+            (target.up == 1 or up >= target.up)
+            and (target.down == 1 or down >= target.down)
+            and points >= -target.points
+        )
+        verdict = "reached" if is_reached else "missed"
+        lines.append(f"{line}**{verdict}** by {row.name}: {up:.1f}x, {down:.1f}x, {points:+.2f}")
+    return lines
 
 
 def _draw(study: Study, rows: list[Row], path: Path) -> None:

@@ -1,7 +1,7 @@
 """Attackers train on wrong labels.
 
 Yin et al. 2018, "Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates",
-https://arxiv.org/abs/1803.01498, section 7: a digit y becomes 9 - y.
+https://arxiv.org/abs/1803.01498: a digit y becomes 9 - y.
 """
 
 from __future__ import annotations

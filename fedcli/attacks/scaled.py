@@ -1,6 +1,6 @@
 """Attackers send their update many times as long, so that the mean is mostly theirs.
 
-Bagdasaryan et al. 2020, "How To Backdoor Federated Learning", https://arxiv.org/abs/1807.00459, section 4.2 (model
+Bagdasaryan et al. 2020, "How To Backdoor Federated Learning", https://arxiv.org/abs/1807.00459 (model
 replacement; here what they have trained is honest).
 """
 

@@ -1,7 +1,7 @@
 """Attackers send the opposite of their update.
 
 Li et al. 2019, "RSA: Byzantine-Robust Stochastic Aggregation Methods for Distributed Learning from Heterogeneous
-Datasets", https://arxiv.org/abs/1811.03761, section 5.
+Datasets", https://arxiv.org/abs/1811.03761.
 """
 
 from __future__ import annotations
