@@ -60,7 +60,7 @@ def run_experiment(arguments: Arguments) -> None:
         raise UsageError(f"--cfg {arguments.show}: no such view", "choose one of: job, hydra, all")
     set_up_tensorflow()
     if arguments.show:
-        hydra_bridge.show(request_of(arguments, RunDirectory.new_id()))
+        hydra_bridge.show(request_of(arguments, RunDirectory.new_id()), arguments.show)
     elif arguments.multirun:
         from fedcli.cli.sweep import run_sweep
 
@@ -119,9 +119,7 @@ def request_of(arguments: Arguments, run_id: str, extra: Sequence[str] = ()) -> 
         sweep=arguments.multirun,
         config_dirs=arguments.config_dirs,
     )
-    return HydraRequest(
-        arguments.command, [*overrides, *extra], run_id, arguments.multirun, arguments.show, arguments.config_dirs
-    )
+    return HydraRequest(arguments.command, [*overrides, *extra], run_id, arguments.config_dirs)
 
 
 def _resumed(arguments: Arguments, request: HydraRequest) -> tuple[RunDirectory, RunRecord] | None:

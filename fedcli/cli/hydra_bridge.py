@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import Any, TypeVar
 
 import hydra
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -36,16 +35,12 @@ class HydraRequest:
         config_name: Name of the YAML file at the top: `train`, ...
         overrides: Checked KEY=VALUE arguments.
         run_id: Six hexadecimal digits that end the folder's name.
-        sweep: Whether to run a job for each combination of values.
-        show: `job`, `hydra` or `all`: print the config and do nothing.
         config_dirs: Further folders with YAML files.
     """
 
     config_name: str
     overrides: Sequence[str]
     run_id: str
-    sweep: bool = False
-    show: str | None = None
     config_dirs: Sequence[Path] = field(default_factory=tuple)
 
 
@@ -55,8 +50,7 @@ def compose(request: HydraRequest, schema: type[T]) -> T:
     Raises:
         ConfigError: The config is wrong.
     """
-    _register_resolvers(request.run_id)
-    with config_errors(), hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with _hydra(request):
         config = hydra.compose(request.config_name, overrides=[*_search_path(request), *request.overrides])
         return to_typed(config, schema)
 
@@ -107,17 +101,22 @@ def run(request: HydraRequest, check: Callable[[DictConfig], T], job: Callable[[
         raise done._return_value  # `return_value` would print a line about it first
 
 
-def show(request: HydraRequest) -> None:
-    """Prints a config, as `HydraRequest.show` says.
+def show(request: HydraRequest, view: str) -> None:
+    """Prints a config.
+
+    Args:
+        request: What would be run.
+        view: `job`, `hydra` or `all`.
 
     Raises:
         ConfigError: The config is wrong.
     """
-    launch(request, lambda config: None)
+    with _hydra(request) as engine:
+        engine.show_cfg(request.config_name, _arguments(request), cfg_type=view, package=None)
 
 
 def launch(request: HydraRequest, job: Callable[[DictConfig], Any]) -> None:
-    """Lets Hydra call a job, or each job of a sweep, wherever its launcher runs them.
+    """Lets Hydra call each job of a sweep, wherever its launcher runs them.
 
     Args:
         request: What is to be run.
@@ -126,20 +125,8 @@ def launch(request: HydraRequest, job: Callable[[DictConfig], Any]) -> None:
     Raises:
         ConfigError: The config is wrong.
     """
-    _register_resolvers(request.run_id)
-    flags = ["--multirun"] if request.sweep else []
-    if request.show:
-        flags += ["--cfg", request.show]
-    before = sys.argv
-    sys.argv = ["fedcli", *flags, *_arguments(request)]
-    # Hydra would print tracebacks and exit; fedcli shows errors itself.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        with config_errors():
-            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=request.config_name)(job)()
-    finally:
-        sys.argv = before
-        GlobalHydra.instance().clear()
+    with _hydra(request) as engine:
+        engine.multirun(request.config_name, job, _arguments(request))
 
 
 def to_typed(config: DictConfig, schema: type[T], *, sweep: bool = False) -> T:
@@ -162,10 +149,19 @@ def job_folder() -> Path:
 
 
 @contextmanager
-def _composed(request: HydraRequest, mode: RunMode) -> Iterator[tuple[ConfigLoader, DictConfig]]:
+def _hydra(request: HydraRequest) -> Iterator[Hydra]:
+    """Sets Hydra up as its command-line application would, which reads `sys.argv`, prints tracebacks and exits."""
     _register_resolvers(request.run_id)
     with config_errors(), hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
+        engine = GlobalHydra.instance().hydra
+        assert engine is not None
+        yield engine
+
+
+@contextmanager
+def _composed(request: HydraRequest, mode: RunMode) -> Iterator[tuple[ConfigLoader, DictConfig]]:
+    with _hydra(request) as engine:
+        loader = engine.config_loader
         yield loader, loader.load_configuration(request.config_name, _arguments(request), mode)
 
 

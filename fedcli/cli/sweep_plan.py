@@ -81,12 +81,9 @@ def plan_sweep(arguments: Arguments, folder: Path | None = None) -> SweepPlan:
             )
     run_id = RunDirectory.new_id()
     extra = ["hydra.sweep.subdir=${hydra.job.num}"]
-    # The time in the folder's name is read once: what Hydra is told is the path.
-    if folder is None:
-        with composed_sweep(request_of(arguments, run_id, extra)) as (_, config):
-            folder = Path(str(config.hydra.sweep.dir))
-    request = request_of(arguments, run_id, [*extra, f"hydra.sweep.dir={quoted(str(folder.absolute()))}"])
-    with composed_sweep(request) as (_, config):
+    with composed_sweep(request_of(arguments, run_id, extra)) as (_, config):
+        # The time in the folder's name is read once: what Hydra is told later is the path.
+        folder = folder or Path(str(config.hydra.sweep.dir))
         check_objective(str(config.get("objective")))
         sweeper = str(config.hydra.sweeper.get("_target_")).rpartition(".")[2]
         task = [*_sweeper_params(config), *config.hydra.overrides.task]
@@ -104,6 +101,7 @@ def plan_sweep(arguments: Arguments, folder: Path | None = None) -> SweepPlan:
         )
         at_once = total if jobs is not None else int(config.hydra.sweeper.get("n_jobs") or 1)
         spread = spread_of(config.hydra.launcher, at_once)
+        request = request_of(arguments, run_id, [*extra, f"hydra.sweep.dir={quoted(str(folder.absolute()))}"])
         return SweepPlan(request, SweepDirectory(folder), record, spread, Path(str(config.output_dir)), sweeper, jobs)
 
 
