@@ -78,12 +78,19 @@ class FedRecon(AlgorithmConfig):
             yield "support", f"must be {SPLIT} or {SAME}"
 
     def check_data(self, dataset: DatasetConfig, partition: PartitionConfig) -> None:
-        """Refuses synthetic clients, which have no test examples, and epochs that mix what is split."""
+        """Refuses synthetic clients, which have no test examples, and batches that cannot be split."""
         if partition.name != "natural":
             raise ConfigError(
                 f"partition={partition.name}: algorithm=fed_recon is evaluated by the models of single clients, "
                 "each on its own test examples, and synthetic clients have none",
                 "choose partition=natural",
+            )
+        most = dataset.max_batches_per_client
+        if most is not None and most < self.batches_needed:
+            raise ConfigError(
+                f"dataset.max_batches_per_client={most}: with algorithm.support={SPLIT}, clients reconstruct from one "
+                "batch and train on another",
+                f"set dataset.max_batches_per_client to at least {self.batches_needed}, or algorithm.support={SAME}",
             )
         if self.support == SPLIT and dataset.client_epochs > 1:
             raise ConfigError(

@@ -256,8 +256,6 @@ class DatasetConfig(Component, ABC):
             dataset: What `load` returned.
             needed: How many batches a client needs.
         """
-        if self.max_batches_per_client is not None and self.max_batches_per_client < needed:
-            return list(dataset.client_ids)
         full = (needed - 1) * self.batch_size
         return dataset.smaller_than(full + (self.batch_size if self.drop_remainder else 1))
 

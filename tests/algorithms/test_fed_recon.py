@@ -22,6 +22,7 @@ from fedcli.optimizers.sgd import SGD
 from fedcli.partitions.iid import IID
 from fedcli.partitions.natural import Natural
 from tests.algorithms.conftest import COUNTS, metrics_of
+from tests.algorithms.dense_layers import stepped
 from tests.algorithms.softmax import batches
 from tests.runtime.conftest import SPEC, work
 
@@ -73,27 +74,6 @@ def play(program, counts=COUNTS, threads=2, rounds=1):
     return models, data, metrics_of(result)
 
 
-def gradient(weights, batch):
-    """The gradient of the mean cross-entropy of dense layers with ReLU between them."""
-    first, first_bias, second, second_bias = weights
-    x, y = batch[0].reshape(len(batch[0]), -1).astype(np.float64), batch[1]
-    hidden = np.maximum(x @ first + first_bias, 0)
-    p = np.exp(hidden @ second + second_bias)
-    p /= p.sum(1, keepdims=True)
-    p[np.arange(len(y)), y] -= 1
-    p /= len(y)
-    back = (p @ second.T) * (hidden > 0)
-    return [x.T @ back, back.sum(0), hidden.T @ p, p.sum(0)]
-
-
-def stepped(weights, some, rate, data):
-    """The weights after a step along each batch's gradient, of which only some weights take part."""
-    for batch in data:
-        slopes = gradient(weights, batch)
-        weights = [w - rate * slopes[i] if i in some else w for i, w in enumerate(weights)]
-    return weights
-
-
 @pytest.mark.parametrize(
     ("keys", "layer"),
     [
@@ -108,18 +88,17 @@ def test_two_rounds_agree_with_numpy(compiled, keys, layer):
     shared = [i for i in range(4) if i not in local]
     split = keys.get("support") != "same"
     for (before, after), clients in zip(pairwise(models), data, strict=True):
-        weights = [np.asarray(w, np.float64) for w in before]
         updates, sizes = [], []
         for client in clients:
             support, query = (client[::2], client[1::2]) if split else (client, client)
-            own = stepped(weights, local, RECONSTRUCTION, support * keys.get("reconstruction_epochs", 1))
+            own = stepped(before, local, RECONSTRUCTION, support * keys.get("reconstruction_epochs", 1))
             trained = stepped(own, shared, CLIENT, query)
-            updates.append([trained[i] - weights[i] for i in shared])
+            updates.append([trained[i] - before[i] for i in shared])
             sizes.append(sum(len(y) for _, y in query))
         assert 0 < min(sizes) < max(sizes)
         counted = sizes if keys.get("weighted", True) else None
         for place, i in enumerate(shared):
-            expected = weights[i] + SERVER * np.average([update[place] for update in updates], axis=0, weights=counted)
+            expected = before[i] + SERVER * np.average([update[place] for update in updates], axis=0, weights=counted)
             np.testing.assert_allclose(after[i], expected, rtol=1e-4, atol=1e-6)
         for i in local:
             assert np.array_equal(after[i], before[i])
@@ -233,8 +212,10 @@ def test_problems_name_the_fields():
 def test_data_that_cannot_be_split_or_evaluated_on_is_refused():
     twice = dataclasses.replace(Digits(), client_epochs=2)
     FedRecon().check_data(Digits(), Natural())
-    FedRecon(support="same").check_data(twice, Natural())
+    FedRecon(support="same").check_data(dataclasses.replace(twice, max_batches_per_client=1), Natural())
     with pytest.raises(ConfigError, match="in the next"):
         FedRecon().check_data(twice, Natural())
+    with pytest.raises(ConfigError, match="from one batch and train on another"):
+        FedRecon().check_data(dataclasses.replace(Digits(), max_batches_per_client=1), Natural())
     with pytest.raises(ConfigError, match="synthetic clients have none"):
         FedRecon().check_data(Digits(), IID(num_clients=5))

@@ -143,3 +143,11 @@ def test_scaffold_keeps_nothing_of_a_round_without_a_report(train):
     assert sum(map(int, reported)) > 2 * 4
     train("--resume", str(run), "checkpoint.every=100", "rounds=12")
     assert metrics(run) == metrics(unbroken)
+
+
+def test_new_clients_that_keep_the_model_get_the_shared_layers(train):
+    """In the first round all are new."""
+    keeping = ["distributor=quantize", "distributor.stateful_clients=true", "distributor.min_elements=1000"]
+    plain, kept = (metrics(train("rounds=1", *ALGORITHMS["fed_recon"], *keys))[1] for keys in ([], keeping))
+    assert kept["broadcasted_bits"] == plain["broadcasted_bits"]
+    assert int(plain["broadcasted_bits"]) == 3 * 32 * (784 * 16 + 16 + 1)
