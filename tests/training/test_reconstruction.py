@@ -16,8 +16,16 @@ from fedcli.training.sampling import ExampleOrder, seed_words
 from tests.algorithms.dense_layers import evaluated, stepped
 from tests.conftest import metrics, table
 
-TINY = ["model=mlp", "model.hidden_units=[16]", "algorithm=fed_recon", "rounds=2", "seed=4"]
-KEYS = ["algorithm.reconstruction_epochs=2", "algorithm.reconstruction_learning_rate=0.2"]
+TINY = [
+    "model=mlp",
+    "model.hidden_units=[16]",
+    "algorithm=fed_recon",
+    "algorithm.reconstruction_epochs=2",
+    "algorithm.reconstruction_learning_rate=0.2",
+    "client_optimizer.learning_rate=0.02",
+    "rounds=2",
+    "seed=4",
+]
 LOCAL = [2, 3]
 
 
@@ -27,8 +35,11 @@ def batches(data, seed):
 
 
 def test_a_runs_numbers_agree_with_numpy(train):
-    personal = ["client_eval.every=2", "client_eval.personalize_epochs=1", "client_optimizer.learning_rate=0.02"]
-    run = train(*KEYS, *personal, "dataset.max_batches_per_client=3")
+    import tensorflow as tf
+
+    from fedcli.training.weights import initial_weights
+
+    run = train("client_eval.every=2", "client_eval.personalize_epochs=1", "dataset.max_batches_per_client=3")
     tensors = dict(CheckpointStore(run / "checkpoints").latest().tensors)
     model = [tensors[f"global_model_weights/trainable/{i}"] for i in range(4)]
     dataset = Digits().load()
@@ -48,18 +59,10 @@ def test_a_runs_numbers_agree_with_numpy(train):
     final = json.loads((run / "result.json").read_text())["final"]
     assert final["eval/loss"] == pytest.approx(np.average(losses, weights=sizes), rel=1e-4)
     assert final["eval/accuracy"] == pytest.approx(np.average(accuracies, weights=sizes))
-
-
-def test_the_keras_file_has_the_local_layers_first_values(train):
-    import tensorflow as tf
-
-    from fedcli.training.weights import initial_weights
-
-    run = train("eval.max_examples=20")
-    tensors = dict(CheckpointStore(run / "checkpoints").latest().tensors)
-    first = initial_weights(MLP(hidden_units=[16]), Digits().spec, 4)
+    # The Keras file is what the server has: of the local layers, the first values.
+    first = initial_weights(MLP(hidden_units=[16]), dataset.spec, 4)
     for i, weight in enumerate(tf.keras.models.load_model(run / "model.keras").get_weights()):
-        assert np.array_equal(weight, tensors[f"global_model_weights/trainable/{i}"])
+        assert np.array_equal(weight, model[i])
         assert np.array_equal(weight, first[i]) == (i in LOCAL)
 
 
@@ -149,3 +152,9 @@ def test_clients_without_test_examples_are_refused():
     with pytest.raises(ConfigError, match="no client has test examples"):
         clients_to_reconstruct_for(Clients([0, 0]))
     assert clients_to_reconstruct_for(Clients([0, 2])) == ["1"]
+
+
+def test_clients_with_too_few_batches_are_counted():
+    clients = Clients([10, 5, 6, 0])
+    assert Digits(batch_size=5).clients_without_batches(clients, 2) == ["1", "3"]
+    assert Digits(batch_size=5, drop_remainder=True).clients_without_batches(clients, 2) == ["1", "2", "3"]
