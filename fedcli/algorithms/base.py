@@ -15,7 +15,10 @@ from fedcli.registry import Component
 if TYPE_CHECKING:
     import tensorflow_federated as tff
 
+    from fedcli.algorithms.processes.shared_part import SharedPart
+    from fedcli.datasets.base import DatasetConfig
     from fedcli.models.base import ModelFn
+    from fedcli.partitions.base import PartitionConfig
 
 #: Name in the server's state of the number of training clients, sampled or not, which is set before the first round.
 NUM_CLIENTS = "fedcli_num_clients"
@@ -54,7 +57,11 @@ class Parts:
         return factory if weighted else as_weighted_aggregator(factory)
 
     def compose(
-        self, client_work: tff.learning.templates.ClientWorkProcess, *, weighted: bool
+        self,
+        client_work: tff.learning.templates.ClientWorkProcess,
+        *,
+        weighted: bool,
+        shared: SharedPart | None = None,
     ) -> tff.learning.templates.LearningProcess:
         """Puts the clients' work between distributor, aggregator and server optimizer.
 
@@ -63,22 +70,28 @@ class Parts:
         Args:
             client_work: From the model that clients get to their updates: what is to be subtracted from it.
             weighted: Whether the weights count that it gives to clients.
+            shared: The part of the model that is sent, updated and has updates; None for the whole.
         """
         import tensorflow_federated as tff
 
         model_fn = self.model_fn
+        sent_fn = model_fn if shared is None else shared.model_fn
         if self.attack is not None:
             from fedcli.algorithms.processes.attacked_work import attacked_client_work
 
             client_work = attacked_client_work(client_work, self.attack)
+        distribution = self.distributor.build(sent_fn)
+        finalizer = tff.learning.templates.build_apply_optimizer_finalizer(
+            self.server_optimizer.build(), tff.learning.models.weights_type_from_model(sent_fn)
+        )
+        if shared is not None:
+            distribution, finalizer = shared.distribution(distribution), shared.finalizer(finalizer)
         return tff.learning.templates.compose_learning_process(
             tff.tensorflow.computation(lambda: tff.learning.models.ModelWeights.from_model(model_fn())),
-            self.distributor.build(model_fn),
+            distribution,
             client_work,
-            self.distributor.aggregation(model_fn, self.factory(weighted=weighted)),
-            tff.learning.templates.build_apply_optimizer_finalizer(
-                self.server_optimizer.build(), tff.learning.models.weights_type_from_model(model_fn)
-            ),
+            self.distributor.aggregation(sent_fn, self.factory(weighted=weighted)),
+            finalizer,
         )
 
 
@@ -97,6 +110,26 @@ class AlgorithmConfig(Component, ABC):
     sends_only_updates: ClassVar[bool] = False
     #: Whether both learning rates are taken from the server's state in each round, and nowhere else.
     takes_rates_from_state: ClassVar[bool] = False
+
+    @property
+    def batches_needed(self) -> int:
+        """How many batches a client needs to train on anything."""
+        return 1
+
+    @property
+    def reconstruction(self) -> AlgorithmConfig | None:
+        """How a client makes its own model of the server's, where that alone is none to evaluate; None where it is.
+
+        With one client, a plain mean and a server's learning rate of 1, the state's next model is the client's own.
+        """
+        return None
+
+    def check_data(self, dataset: DatasetConfig, partition: PartitionConfig) -> None:
+        """Refuses data that the algorithm cannot work with.
+
+        Raises:
+            ConfigError: It cannot.
+        """
 
     def check_optimizer(self, client_optimizer: OptimizerConfig) -> None:
         """Refuses a client optimizer that the algorithm cannot work with.

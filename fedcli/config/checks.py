@@ -91,6 +91,7 @@ def _check_values(config: TrainConfig) -> None:
         )
     _check_client_optimizer(config)
     config.partition.check(config.dataset.spec)
+    config.algorithm.check_data(config.dataset, config.partition)
     named = config.dataset.clients
     natural = config.dataset.spec.num_clients if named is None else len(named)
     check_clients_per_round(config, config.partition.count(natural))

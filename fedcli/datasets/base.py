@@ -247,15 +247,17 @@ class DatasetConfig(Component, ABC):
         """Returns where the cache keeps the data set, there or not; None if nothing has to be fetched."""
         return None
 
-    def clients_without_batches(self, dataset: FederatedDataset) -> list[str]:
-        """Returns the training clients that have no batch, and so take no part in training.
+    def clients_without_batches(self, dataset: FederatedDataset, needed: int = 1) -> list[str]:
+        """Returns the training clients that have no batch, or not those needed, and so take no part in training.
 
         These are clients without examples and, with `drop_remainder`, those with fewer than `batch_size`.
 
         Args:
             dataset: What `load` returned.
+            needed: How many batches a client needs.
         """
-        return dataset.smaller_than(self.batch_size if self.drop_remainder else 1)
+        full = (needed - 1) * self.batch_size
+        return dataset.smaller_than(full + (self.batch_size if self.drop_remainder else 1))
 
     def replace(self, **changes: object) -> DatasetConfig:
         """Returns a copy with some keys changed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,7 +31,7 @@ class ClientResults:
         round: After which round.
         clients: The clients.
         examples: How many test examples each has.
-        model: Evaluations of the global model.
+        model: Evaluations of the global model, or of what clients reconstruct of it.
         personal: Evaluations of each client's own model; None where there was no personalization.
     """
 
@@ -74,19 +74,27 @@ class ClientEvaluator:
         dataset: The clients.
         evaluator: Evaluates.
         personalizer: Makes the clients' own models; None for no personalization.
+        reconstruct: From the global model and a client to the model that the client uses, and begins with to make its
+            own; None where that is the global one.
 
     Raises:
         ConfigError: No client has test examples of its own.
     """
 
     def __init__(
-        self, config: TrainConfig, dataset: FederatedDataset, evaluator: Evaluator, personalizer: Personalizer | None
+        self,
+        config: TrainConfig,
+        dataset: FederatedDataset,
+        evaluator: Evaluator,
+        personalizer: Personalizer | None,
+        reconstruct: Callable[[Weights, str], Weights] | None = None,
     ) -> None:
         tested = dataset.tested_clients()
         self.clients = [tested[i] for i in spread_subset(len(tested), config.client_eval.max_clients)]
         self._dataset = dataset
         self._evaluator = evaluator
         self._personalizer = personalizer
+        self._reconstruct = reconstruct or (lambda weights, client: weights)
 
     @property
     def columns(self) -> list[str]:
@@ -103,15 +111,16 @@ class ClientEvaluator:
         """
         sizes: dict[str, int] = {}
 
-        def global_model(client: str) -> tuple[Weights, Examples]:
+        def used_model(client: str) -> tuple[Weights, Examples]:
             examples = self._dataset.test_client(client)
             sizes[client] = len(examples)
-            return weights, examples
+            return self._reconstruct(weights, client), examples
 
         def own_model(personalize: Personalizer, client: str) -> tuple[Weights, Examples]:
-            return personalize(weights, client, round), self._dataset.test_client(client)
+            own = personalize(self._reconstruct(weights, client), client, round)
+            return own, self._dataset.test_client(client)
 
-        model = self._evaluator.each([partial(global_model, client) for client in self.clients])
+        model = self._evaluator.each([partial(used_model, client) for client in self.clients])
         personal = None
         if self._personalizer is not None:
             personal = self._evaluator.each([partial(own_model, self._personalizer, client) for client in self.clients])

@@ -20,20 +20,26 @@ from fedcli.training.weights import Weights, weights_of, with_weights
 
 
 class Personalizer:
-    """Trains the global model on single clients. Safe to use from several threads at once.
+    """Trains a model on single clients. Safe to use from several threads at once.
 
     Args:
-        config: A config of federated averaging whose server takes the mean of the clients' models: with one client,
-            the server's next model is that client's.
+        config: A config whose server takes the mean of the clients' models: with one client, the server's next model is
+            that client's.
         dataset: The clients.
         compiled: Its round.
+        purpose: What the order of the examples derives from.
+        epochs: Passes over a client's examples.
     """
 
-    def __init__(self, config: TrainConfig, dataset: FederatedDataset, compiled: CompiledRound) -> None:
+    def __init__(
+        self, config: TrainConfig, dataset: FederatedDataset, compiled: CompiledRound, purpose: str, epochs: int
+    ) -> None:
         self._config = config
         self._dataset = dataset
         self._compiled = compiled
         self._rates = LearningRates(config, compiled)
+        self._purpose = purpose
+        self._epochs = epochs
         self._of_thread = threading.local()
         self._runtimes: list[LocalRuntime] = []
 
@@ -41,16 +47,16 @@ class Personalizer:
         """Trains a model on a client's training examples.
 
         Args:
-            weights: The global model after a round: trainable weights, then others.
+            weights: The model after a round: trainable weights, then others.
             client: The client.
             round: The round, from which the order of the examples derives.
         """
         config = self._config
-        seed = seed_words(config.seed, "personalization", round, client)
+        seed = seed_words(config.seed, self._purpose, round, client)
         work = ClientWork(
             client=client,
             read=self._dataset.client,
-            order=ExampleOrder.of(config.dataset, seed, config.client_eval.personalize_epochs),
+            order=ExampleOrder.of(config.dataset, seed, self._epochs),
             batch_size=config.dataset.batch_size,
             seed=seed,
         )

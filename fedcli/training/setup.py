@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.aggregators.mean import Mean
+from fedcli.algorithms.base import AlgorithmConfig
 from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.attacks.none import NoAttack
 from fedcli.config.objective import check_objective
@@ -40,6 +41,7 @@ from fedcli.training.evaluation import Evaluator
 from fedcli.training.learning_rates import LearningRates, without_rates
 from fedcli.training.personalization import Personalizer
 from fedcli.training.privacy import Privacy, privacy_columns
+from fedcli.training.reconstruction import ReconstructedEvaluator, clients_to_reconstruct_for
 from fedcli.training.recorder import Progress, Recorder, load_progress
 from fedcli.training.sampling import seed_words
 from fedcli.training.text_probes import random_characters, sample_text
@@ -78,7 +80,8 @@ class Experiment:
         compiled: The round.
         runtime: Executes the round.
         evaluator: Evaluates the model.
-        test: What it is evaluated on.
+        test: What it is evaluated on, unless clients reconstruct a part of it.
+        reconstructed_evaluator: Evaluates what clients make of the model; None where they do not reconstruct any part.
         cohorts: Chooses each round's clients and counts what they cost.
         client_evaluator: Evaluates it for each client by itself; None for never.
         rates: The learning rates that follow a schedule.
@@ -92,6 +95,7 @@ class Experiment:
     runtime: Runtime
     evaluator: Evaluator
     test: Examples
+    reconstructed_evaluator: ReconstructedEvaluator | None
     cohorts: Cohorts
     client_evaluator: ClientEvaluator | None
     rates: LearningRates
@@ -100,8 +104,12 @@ class Experiment:
     @contextmanager
     def build(cls, config: TrainConfig, dataset: FederatedDataset, runtime: Runtime) -> Iterator[Experiment]:
         """Compiles the round and loads it into the runtime."""
-        if idle := config.dataset.clients_without_batches(dataset):
-            _log.warning("%d of %d clients have no batch and train on nothing", len(idle), len(dataset.client_ids))
+        if config.algorithm.reconstruction is not None:
+            clients_to_reconstruct_for(dataset)
+        needed = config.algorithm.batches_needed
+        if idle := config.dataset.clients_without_batches(dataset, needed):
+            few = "no batch" if needed == 1 else f"fewer than {needed} batches"
+            _log.warning("%d of %d clients have %s and train on nothing", len(idle), len(dataset.client_ids), few)
         attacking = attackers(dataset.client_ids, config.attack.share, config.seed)
         changed = AttackedDataset(dataset, config.attack, attacking) if config.attack.changes_examples else dataset
         compiled = _compiled(config, dataset.spec)
@@ -110,8 +118,11 @@ class Experiment:
         with ExitStack() as stack:
             evaluator = Evaluator(config.model, dataset.spec, config.eval.batch_size, threads)
             stack.callback(evaluator.close)
-            test = _test_source(config, dataset).test(config.eval.max_examples)
-            client_evaluator = stack.enter_context(_client_evaluator(config, dataset, evaluator))
+            source = _test_source(config, dataset)
+            test = source.test(config.eval.max_examples)
+            reconstructed_evaluator = stack.enter_context(_reconstructed_evaluator(config, source, evaluator))
+            own_model = None if reconstructed_evaluator is None else reconstructed_evaluator.own_model
+            client_evaluator = stack.enter_context(_client_evaluator(config, dataset, evaluator, own_model))
             changes = ChangeAccount(_model_bits(compiled)) if config.distributor.clients_keep_state else None
             cohorts = Cohorts(config, dataset, compiled.communication, changes)
             rates = LearningRates(config, compiled)
@@ -124,6 +135,7 @@ class Experiment:
                 runtime,
                 evaluator,
                 test,
+                reconstructed_evaluator,
                 cohorts,
                 client_evaluator,
                 rates,
@@ -171,9 +183,12 @@ class Experiment:
         return Recorder(run, self.config, self.compiled, measured, progress)
 
     def evaluate(self, state: State) -> Row:
-        """Evaluates the model in a server's state on the test split."""
+        """Evaluates the model in a server's state, or what clients reconstruct of it, on the test split."""
         weights = weights_of(state, self.compiled)
-        evaluation = self.evaluator(weights, self.test)
+        if self.reconstructed_evaluator is not None:
+            evaluation = self.reconstructed_evaluator(weights)
+        else:
+            evaluation = self.evaluator(weights, self.test)
         row: Row = {"eval/loss": evaluation.loss, "eval/accuracy": evaluation.accuracy}
         if self._is_text:
             chance = self.evaluator(weights, random_characters(self.dataset.spec))
@@ -211,7 +226,8 @@ class Experiment:
 
     @property
     def _is_text(self) -> bool:
-        return self.dataset.spec.kind == "text"
+        """Whether the server's model writes text: one of which clients have to reconstruct a part does not."""
+        return self.dataset.spec.kind == "text" and self.reconstructed_evaluator is None
 
     def measured(self, metrics: Mapping[str, NDArray[np.generic]]) -> Row:
         """Names a round's metrics as metrics.csv does."""
@@ -253,31 +269,59 @@ def _test_source(config: TrainConfig, dataset: FederatedDataset) -> FederatedDat
 
 
 @contextmanager
+def _reconstructed_evaluator(
+    config: TrainConfig, source: FederatedDataset, evaluator: Evaluator
+) -> Iterator[ReconstructedEvaluator | None]:
+    algorithm = config.algorithm.reconstruction
+    if algorithm is None:
+        yield None
+        return
+    # The algorithm itself repeats the batches.
+    reconstruct = _personalizer(config, algorithm, source, "reconstruction", epochs=1)
+    result = ReconstructedEvaluator(source, evaluator, reconstruct, config.eval.max_examples)
+    try:
+        yield result
+    finally:
+        result.close()
+
+
+@contextmanager
 def _client_evaluator(
-    config: TrainConfig, dataset: FederatedDataset, evaluator: Evaluator
+    config: TrainConfig,
+    dataset: FederatedDataset,
+    evaluator: Evaluator,
+    own_model: Callable[[Weights, str], Weights] | None,
 ) -> Iterator[ClientEvaluator | None]:
     if config.client_eval.every is None:
         yield None
         return
     personalizer = None
     if config.client_eval.personalize_epochs:
-        # With one client, its mean is that client's model.
-        alone = dataclasses.replace(
-            config,
-            algorithm=FedAvg(weighted=False),
-            server_optimizer=SGD(learning_rate=1.0),
-            aggregator=Mean(),
-            distributor=Broadcast(),
-            attack=NoAttack(),
-            client_schedule=Constant(),
-            server_schedule=Constant(),
-        )
-        personalizer = Personalizer(alone, dataset, _compiled(alone, dataset.spec))
-    result = ClientEvaluator(config, dataset, evaluator, personalizer)
+        epochs = config.client_eval.personalize_epochs
+        personalizer = _personalizer(config, FedAvg(weighted=False), dataset, "personalization", epochs)
+    result = ClientEvaluator(config, dataset, evaluator, personalizer, own_model)
     try:
         yield result
     finally:
         result.close()
+
+
+def _personalizer(
+    config: TrainConfig, algorithm: AlgorithmConfig, dataset: FederatedDataset, purpose: str, epochs: int
+) -> Personalizer:
+    """Makes what trains models of single clients by an algorithm."""
+    # With one client, its mean is that client's model.
+    alone = dataclasses.replace(
+        config,
+        algorithm=algorithm,
+        server_optimizer=SGD(learning_rate=1.0),
+        aggregator=Mean(),
+        distributor=Broadcast(),
+        attack=NoAttack(),
+        client_schedule=Constant(),
+        server_schedule=Constant(),
+    )
+    return Personalizer(alone, dataset, _compiled(alone, dataset.spec), purpose, epochs)
 
 
 def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
@@ -296,9 +340,9 @@ def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
         compiled = _compile(config, spec)
         if config.runtime.caches_rounds:
             cache.store(key, compiled)
-    # A run's own and that of its personalization are enough for a sweep over seeds or data; more would hold their
-    # graphs for the process's life.
-    for old in list(_COMPILED)[:-1]:
+    # A run's own and those of its evaluations are enough for a sweep over seeds or data; more would hold their graphs
+    # for the process's life.
+    for old in list(_COMPILED)[:-2]:
         del _COMPILED[old]
     _COMPILED[key] = compiled
     return compiled
@@ -322,9 +366,11 @@ _COMPILED: dict[str, CompiledRound] = {}
 
 
 def _model_bits(compiled: CompiledRound) -> int:
+    """Counts the bits of what the server's model has for clients."""
     trainable, other = compiled.model_weights()
     leaves = [compiled.state[index] for index in [*trainable, *other]]
-    return sum(8 * leaf.dtype.itemsize * math.prod(size or 0 for size in leaf.shape) for leaf in leaves)
+    whole = sum(8 * leaf.dtype.itemsize * math.prod(size or 0 for size in leaf.shape) for leaf in leaves)
+    return whole - compiled.communication.known_bits
 
 
 def _measurement(path: str) -> str | None:

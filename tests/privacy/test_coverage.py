@@ -9,6 +9,7 @@ from fedcli.aggregators.dp import DP
 from fedcli.aggregators.mean import Mean
 from fedcli.aggregators.secure import Secure
 from fedcli.algorithms.fed_avg import FedAvg
+from fedcli.algorithms.fed_recon import FedRecon
 from fedcli.algorithms.fed_sgd import FedSGD
 from fedcli.algorithms.mime_lite import MimeLite
 from fedcli.algorithms.scaffold import Scaffold
@@ -46,6 +47,7 @@ def config(**changes):
     [
         {},
         {"algorithm": FedSGD(weighted=False)},
+        {"algorithm": FedRecon(weighted=False)},
         {"sampling": SamplingConfig(scheme="poisson")},
         {"aggregator": DDP()},
         {"aggregator": DP(clipping="fixed")},

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 #: Name of a structure's element that a simulation carries to measure a round, and a real client would not send.
 NOT_SENT = "fedcli_not_sent"
+#: Name of a structure's element that a simulation broadcasts, and a real client has from the start, once for all.
+KNOWN = "fedcli_known"
 #: Name of a uint8 tensor whose length depends on the values: it counts nothing here, the round's metrics measure it.
 STREAM = "stream"
 #: Name of a codec's measurements among those of a process.
@@ -28,8 +30,10 @@ class Communication:
         broadcasted_bits: Server to client.
         aggregated_bits: Client to server.
         change_bits: Those of `broadcasted_bits` that are a change of the model; see `CHANGE`.
+        known_bits: Bits that are broadcast in the simulation only, and are not among those; see `KNOWN`.
     """
 
     broadcasted_bits: int
     aggregated_bits: int
     change_bits: int = 0
+    known_bits: int = 0

@@ -13,7 +13,7 @@ import tensorflow_federated as tff
 from tensorflow_federated.python.core.impl.compiler import building_blocks, intrinsic_defs, tree_analysis
 
 from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
-from fedcli.runtime.engine.communication import CHANGE, NOT_SENT, STREAM, Communication
+from fedcli.runtime.engine.communication import CHANGE, KNOWN, NOT_SENT, STREAM, Communication
 
 _AGGREGATE = intrinsic_defs.FEDERATED_AGGREGATE.uri
 _BROADCAST = intrinsic_defs.FEDERATED_BROADCAST.uri
@@ -34,17 +34,18 @@ def communication(computation: tff.Computation, secure_bits: int = 0) -> Communi
         computation: For example the `next` of a `tff.learning` process.
         secure_bits: What a client sends to be summed securely, which is known when the computation is compiled.
     """
-    broadcasted = changed = 0
+    broadcasted = changed = known = 0
     aggregated = secure_bits
 
     def visit(block: building_blocks.ComputationBuildingBlock) -> None:
-        nonlocal broadcasted, aggregated, changed
+        nonlocal broadcasted, aggregated, changed, known
         if not isinstance(block, building_blocks.Call) or not isinstance(block.function, building_blocks.Intrinsic):
             return
         sent = block.argument.type_signature if block.argument is not None else None
         if block.function.uri == _BROADCAST:
             broadcasted += bits(sent)
-            changed += _change_bits(sent)
+            changed += _bits_of(CHANGE, sent)
+            known += _bits_of(KNOWN, sent)
         elif block.function.uri in _SUMS:
             aggregated += bits(sent)
         elif block.function.uri == _AGGREGATE:
@@ -52,7 +53,7 @@ def communication(computation: tff.Computation, secure_bits: int = 0) -> Communi
             aggregated += bits(sent[0])
 
     tree_analysis.visit_postorder(computation.to_building_block(), visit)
-    return Communication(broadcasted, aggregated, changed)
+    return Communication(broadcasted, aggregated, changed, known)
 
 
 def bits(tff_type: tff.Type) -> int:
@@ -65,16 +66,17 @@ def bits(tff_type: tff.Type) -> int:
         return bits(tff_type.member)
     if isinstance(tff_type, tff.StructType):
         elements = tff.structure.to_elements(tff_type)
-        return sum(bits(element) for name, element in elements if name not in (NOT_SENT, STREAM))
+        return sum(bits(element) for name, element in elements if name not in (KNOWN, NOT_SENT, STREAM))
     if tff_type.shape is None or None in tuple(tff_type.shape):
         raise ValueError(f"the size of {tff_type} depends on the value")
     return math.prod(tff_type.shape) * np.dtype(tff_type.dtype).itemsize * 8
 
 
-def _change_bits(tff_type: tff.Type) -> int:
+def _bits_of(name: str, tff_type: tff.Type) -> int:
+    """Counts the bits of all elements of a name."""
     if isinstance(tff_type, tff.FederatedType):
-        return _change_bits(tff_type.member)
+        return _bits_of(name, tff_type.member)
     if not isinstance(tff_type, tff.StructType):
         return 0
     elements = tff.structure.to_elements(tff_type)
-    return sum(bits(element) if name == CHANGE else _change_bits(element) for name, element in elements)
+    return sum(bits(element) if found == name else _bits_of(name, element) for found, element in elements)
