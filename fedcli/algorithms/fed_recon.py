@@ -127,6 +127,8 @@ class Reconstructed(AlgorithmConfig):
         epochs: Passes over the batches.
     """
 
+    uses_client_optimizer = False
+
     name: str = "reconstructed"
     local_layers: tuple[str, ...] | None = None
     learning_rate: float = 0.1

@@ -314,6 +314,8 @@ def _personalizer(
     alone = dataclasses.replace(
         config,
         algorithm=algorithm,
+        # One that is not used is to be no part of the compiled round, which is the same for a sweep over its keys.
+        client_optimizer=config.client_optimizer if algorithm.uses_client_optimizer else SGD(),
         server_optimizer=SGD(learning_rate=1.0),
         aggregator=Mean(),
         distributor=Broadcast(),
