@@ -117,7 +117,7 @@ def _check_attack(config: TrainConfig) -> None:
         raise ConfigError(
             f"attack={config.attack.name}: what clients of algorithm={config.algorithm.name} send beside their updates "
             "would stay honest",
-            "choose algorithm=fed_avg, fed_prox or fed_sgd, or attack=label_flip",
+            "choose algorithm=fed_avg, fed_prox, fed_sgd or fed_recon, or attack=label_flip",
         )
 
 
