@@ -29,7 +29,7 @@ AGGREGATORS = {
 }
 _COMMAND = (
     "train dataset=emnist model=mlp clients_per_round=10 dataset.client_epochs=5 client_optimizer.learning_rate=0.05 "
-    "eval.every=5 rounds=50"
+    "eval.every=5 rounds=30"
 )
 #: By attack.
 CLAIMS = {
