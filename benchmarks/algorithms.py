@@ -49,24 +49,26 @@ def _with(overrides: str, key: str, *values: float) -> list[str]:
 #: What each algorithm is tried with. FedOpt's clients have FedAvg's middle rate; beta and tau are those of Reddi et al.
 CANDIDATES = {
     "fed_avg": _with("", _CLIENT, 0.02, 0.05, 0.1),
-    "fed_prox": _with(f"algorithm=fed_prox {_CLIENT}=0.05", "algorithm.mu", 0.01, 0.1, 1),
-    "fed_sgd": _with("algorithm=fed_sgd dataset.client_epochs=1", _SERVER, 0.1, 0.3, 1),
-    "mime_lite": _with("algorithm=mime_lite client_optimizer.momentum=0.9", _CLIENT, 0.002, 0.005, 0.02),
+    "fed_prox": _with(f"algorithm=fed_prox {_CLIENT}=0.05", "algorithm.mu", 0.01, 0.1, 1, 0.001),
+    "fed_sgd": _with("algorithm=fed_sgd dataset.client_epochs=1", _SERVER, 0.1, 0.3, 1, 0.03, 0.01),
+    "mime_lite": _with(
+        "algorithm=mime_lite client_optimizer.momentum=0.9", _CLIENT, 0.002, 0.005, 0.02, 0.001, 0.0005, 0.0002
+    ),
     "scaffold": _with("algorithm=scaffold", _CLIENT, 0.02, 0.05, 0.1),
     "fed_avgm": _with(f"{_CLIENT}=0.05 server_optimizer.momentum=0.9", _SERVER, 0.1, 0.3, 1),
     "fed_adagrad": _with(
         f"{_CLIENT}=0.05 server_optimizer=adagrad server_optimizer.initial_preconditioner_value=0 "
         "server_optimizer.epsilon=1e-4",
-        *(_SERVER, 0.01, 0.03, 0.1),
+        *(_SERVER, 0.01, 0.03, 0.1, 0.003),
     ),
     "fed_adam": _with(
         f"{_CLIENT}=0.05 server_optimizer=adam server_optimizer.beta_2=0.99 server_optimizer.epsilon=1e-4",
-        *(_SERVER, 0.001, 0.003, 0.01),
+        *(_SERVER, 0.001, 0.003, 0.01, 0.03),
     ),
     "fed_yogi": _with(
         f"{_CLIENT}=0.05 server_optimizer=yogi server_optimizer.beta_2=0.99 server_optimizer.epsilon=1e-4 "
         "server_optimizer.initial_preconditioner_value=0",
-        *(_SERVER, 0.001, 0.003, 0.01),
+        *(_SERVER, 0.001, 0.003, 0.01, 0.03),
     ),
 }
 
