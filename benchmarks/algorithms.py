@@ -175,7 +175,8 @@ Made by `benchmarks/algorithms.py`. Accuracy: of the held-out examples, the mean
 then the mean and standard deviation over seeds; the difference to the first row with its 95 % interval (Welch). Rates
 (and FedProx's mu) were chosen for each table by {TUNING_ROUNDS} rounds with seed {TUNING_SEED} on the same held-out
 examples. Rounds: until {TARGET.value:.0%} of them are right, the mean of the seeds that got there. Bits: of the whole
-run. clients/...: accuracy on single clients' own test examples; personal/...: after a pass over their training data.
+run. clients/...: accuracy on single clients' own test examples; personal/...: after a pass over their training data
+with the row's client rate, which of fed_sgd is the default.
 """
 
 

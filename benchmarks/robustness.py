@@ -13,9 +13,9 @@ from benchmarks.study import Study, completed, last_accuracy, make_runs, tables
 ATTACKS = {
     "none": "",
     "sign_flip": "attack=sign_flip attack.factor=4",
-    "scaled": "attack=scaled attack.factor=10",
-    "noise": "attack=noise attack.standard_deviation=1",
     "label_flip": "attack=label_flip",
+    "noise": "attack=noise attack.standard_deviation=1",
+    "scaled": "attack=scaled attack.factor=10",
 }
 #: A fifth of all clients can be 3 of the 10 of a round: what trimmed_mean leaves out, and krum assumes by itself.
 AGGREGATORS = {
