@@ -266,11 +266,15 @@ def _draw(study: Study, rows: list[Row], path: Path) -> None:
         for bits, accuracy, row in points:
             color = f"C{rows.index(row) % 10}"
             axes.errorbar(bits, accuracy, row.spread, marker="o", capsize=3, color=color)
-            axes.annotate(row.name, (bits, accuracy), xytext=(5, 5), textcoords="offset points", fontsize=8)
+            # Names stay within the picture.
+            side, offset = ("right", -5) if bits > points[-1][0] / 3 else ("left", 5)
+            axes.annotate(
+                row.name, (bits, accuracy), xytext=(offset, 5), textcoords="offset points", fontsize=8, ha=side
+            )
         axes.set(xscale="log", xlabel=f"bits {direction} in the whole run, Mibit", title=f"{direction}link")
         axes.margins(x=0.25)
         axes.grid(alpha=0.3)
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper left")
     figure.axes[0].set_ylabel("held-out accuracy, %")
     figure.suptitle(study.title)
     figure.savefig(path, dpi=120)
