@@ -6,7 +6,7 @@ Run it in the checkout, with the data set reachable (see the README on `FEDCLI_O
 
 First each algorithm's learning rates (and FedProx's mu) are chosen by short runs with a seed of their own, then the
 runs are made with the best. Runs that are there already are kept, unfinished ones go on: stop it and start it again as
-you like. On 2 idle cores the algorithms take about an hour. So that they do, the model is a dense network of 199,210
+you like. On 2 idle cores each table takes about half an hour. So that it does, the model is a dense network of 199,210
 parameters and not the CNN; clients pass over their data five times, so that they drift apart.
 
 `--study robust` makes the runs of robust aggregators with attackers alone; see `benchmarks/robustness.py`.
