@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
+from fedcli.runtime.garbage import garbage_later
 from fedcli.runtime.generated_code import keep_generated_code_in_memory
 
 #: TensorFlow Lite converts models of JAX, TensorBoard reads files from S3 by boto3.
@@ -31,11 +33,18 @@ def import_tensorflow() -> None:
 
     TensorFlow Federated, if it is imported later, still finds JAX. What TensorFlow generates stays in memory.
     """
+    if "tensorflow" not in sys.modules:
+        _import_alone()
+    keep_generated_code_in_memory()
+
+
+def _import_alone() -> None:
     left_out = [name for name in _NEEDLESS if name not in sys.modules]
     sys.modules |= dict.fromkeys(left_out)  # type: ignore[arg-type]  # makes an import fail, which TensorFlow expects
     try:
-        import tensorflow  # noqa: F401
+        with garbage_later():
+            import tensorflow  # noqa: F401
     finally:
         for name in left_out:
             del sys.modules[name]
-    keep_generated_code_in_memory()
+    gc.freeze()  # TensorFlow's objects stay: later searches for garbage leave them out

@@ -31,6 +31,7 @@ from fedcli.runtime.base import Runtime, State
 from fedcli.runtime.engine.communication import CODING
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.engine.round_cache import RoundCache, round_key
+from fedcli.runtime.garbage import garbage_later
 from fedcli.runtime.local import available_cores
 from fedcli.schedules.constant import Constant
 from fedcli.training.attacked import AttackedDataset, attackers
@@ -351,12 +352,13 @@ def _compiled(config: TrainConfig, spec: DataSpec) -> CompiledRound:
 
 
 def _compile(config: TrainConfig, spec: DataSpec) -> CompiledRound:
-    # These import TFF, which a cached round does without.
-    from fedcli.algorithms.base import Parts
-    from fedcli.runtime.engine.compile import compile_round
-    from fedcli.training.learning_model import model_fn
+    with garbage_later():
+        # These import TFF, which a cached round does without.
+        from fedcli.algorithms.base import Parts
+        from fedcli.runtime.engine.compile import compile_round
+        from fedcli.training.learning_model import model_fn
 
-    return compile_round(config.algorithm.build(Parts(model_fn(config.model, spec), *_parts(config))))
+        return compile_round(config.algorithm.build(Parts(model_fn(config.model, spec), *_parts(config))))
 
 
 def _parts(config: TrainConfig) -> tuple[Any, ...]:
