@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from fedcli.datasets.base import FederatedDataset
 from fedcli.runtime import runtimes
 from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
+from fedcli.runtime.idle import Idle
 from fedcli.runtime.reduction import OrderedSum, fan_in
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 Arrays = Sequence[NDArray[np.generic]]
 
+# To load a round and to run it for the first time takes half a second, which the jobs of a sweep would all spend. A run
+# has up to three rounds: its own, and those by which its evaluations train.
+_servers: Idle[ServerSession] = Idle(kinds=3)
+_clients: Idle[ClientSession] = Idle(kinds=3)
 
 _share: int | None = None
 
@@ -100,14 +105,16 @@ class LocalRuntime(Runtime):
         self._threads = threads
         self._group_size = group_size
         self._pool = ThreadPoolExecutor(threads, "fedcli-client")
-        self._of_thread = threading.local()
+        self._compiled: CompiledRound | None = None
 
     def load(self, compiled: CompiledRound, dataset: FederatedDataset | None = None) -> None:
         """Takes the computation whose rounds are to be run; see the base class."""
         from fedcli.runtime.engine.sessions import ServerSession
 
+        self._give_back()
         self._compiled = compiled
-        self._server: ServerSession = ServerSession(compiled)
+        self._server = _servers.take(compiled, lambda: ServerSession(compiled))
+        self._sessions: list[ClientSession] = []
         self._of_thread = threading.local()
 
     def initial_state(self, seed: tuple[int, int]) -> State:
@@ -128,6 +135,13 @@ class LocalRuntime(Runtime):
     def close(self) -> None:
         """Ends the threads; a client that is in training is finished first."""
         self._pool.shutdown(cancel_futures=True)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        if self._compiled is not None:
+            _servers.give_back(self._compiled, [self._server])
+            _clients.give_back(self._compiled, self._sessions)
+            self._compiled = None
 
     def _train(self, clients: Sequence[ClientWork], broadcast: Arrays) -> Iterator[Arrays]:
         """Trains clients, a few ahead of the one whose sum is taken, and yields their sums in order."""
@@ -155,5 +169,8 @@ class LocalRuntime(Runtime):
         if session is None:
             from fedcli.runtime.engine.sessions import ClientSession
 
-            session = self._of_thread.session = ClientSession(self._compiled)
+            compiled = self._compiled
+            assert compiled is not None
+            session = self._of_thread.session = _clients.take(compiled, lambda: ClientSession(compiled))
+            self._sessions.append(session)
         return session

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from fedcli.datasets.base import DataSpec, Examples
 from fedcli.models.base import ModelConfig
 from fedcli.runtime.engine.sessions import session_config
+from fedcli.runtime.idle import Idle
 from fedcli.training.masked import masked_sums
 from fedcli.training.weights import Weights
 
@@ -51,6 +53,7 @@ class Evaluator:
         self._batch_size = batch_size
         self._pool = ThreadPoolExecutor(threads, "fedcli-eval")
         self._of_thread = threading.local()
+        self._sessions: list[_EvalSession] = []
 
     def __call__(self, weights: Weights, examples: Examples) -> Evaluation:
         """Evaluates a model.
@@ -77,6 +80,8 @@ class Evaluator:
     def close(self) -> None:
         """Ends the threads."""
         self._pool.shutdown(cancel_futures=True)
+        _sessions.give_back((self._model, self._spec), self._sessions)
+        self._sessions = []
 
     def _starts(self, examples: Examples) -> range:
         return range(0, len(examples), self._batch_size)
@@ -84,7 +89,9 @@ class Evaluator:
     def _evaluate(self, weights: Weights, examples: Examples, start: int) -> list[NDArray[np.float32]]:
         session = getattr(self._of_thread, "session", None)
         if session is None:
-            session = self._of_thread.session = _EvalSession(self._model, self._spec)
+            make = partial(_EvalSession, self._model, self._spec)
+            session = self._of_thread.session = _sessions.take((self._model, self._spec), make)
+            self._sessions.append(session)
         batch = slice(start, start + self._batch_size)
         return session.evaluate(weights, examples.x[batch], examples.y[batch])
 
@@ -119,3 +126,7 @@ class _EvalSession:
             self._assign(*weights)
             self._weights = weights
         return self._sums(x, y)
+
+
+# The next job of a sweep has its model's graph already.
+_sessions: Idle[_EvalSession] = Idle(kinds=1)

@@ -84,6 +84,21 @@ def test_new_weights_are_used(weights):
     evaluator.close()
 
 
+def test_the_next_evaluator_of_a_model_makes_no_graph(weights, monkeypatch):
+    from fedcli.training import evaluation
+
+    def made(*arguments):
+        raise NotImplementedError
+
+    examples = text([12, 4])
+    first = evaluate(weights, examples)
+    monkeypatch.setattr(evaluation, "_EvalSession", made)
+    assert evaluate(weights, examples) == first
+    assert evaluate([2 * w for w in weights], examples) != first
+    with pytest.raises(NotImplementedError):
+        evaluate(weights, examples, model=CharRNN(embedding_dim=8, units=17))
+
+
 def test_nothing_to_evaluate_on_is_not_a_number(weights):
     evaluation = evaluate(weights, text([]))
     assert np.isnan(evaluation.loss)
