@@ -20,6 +20,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fedcli.cli.composed_once import ComposedOnce
 from fedcli.config.location import config_folder
 from fedcli.config.typed import typed
 from fedcli.errors import ConfigError
@@ -126,6 +127,7 @@ def launch(request: HydraRequest, job: Callable[[DictConfig], Any]) -> None:
         ConfigError: The config is wrong.
     """
     with _hydra(request) as engine:
+        engine.config_loader = ComposedOnce(engine.config_loader.get_search_path())
         engine.multirun(request.config_name, job, _arguments(request))
 
 
