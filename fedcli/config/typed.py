@@ -101,15 +101,22 @@ def _structured(cls: type[T], prefix: str, value: Any) -> T:
     for key in value:
         if key not in fields:
             raise ConfigError(f"{prefix}.{key}: no such key", did_you_mean(key, fields, f"keys of {prefix}"))
-    result = OmegaConf.structured(cls)
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), value))  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise _wrong_type(cls, prefix, value) or error from None
+
+
+def _wrong_type(cls: type[object], prefix: str, value: Mapping[str, Any]) -> ConfigError | None:
+    """Finds the key of a dataclass whose value OmegaConf refuses."""
     hints = get_type_hints(cls)
     for key, item in value.items():
         try:
-            result = OmegaConf.merge(result, {key: item})
+            OmegaConf.merge(OmegaConf.structured(cls), {key: item})
         except OmegaConfBaseException:
             full = f"{prefix}.{key}" if prefix else key
-            raise ConfigError(f"{full}={_shown(item)}: must be {_type_name(hints[key])}", _set(prefix, key)) from None
-    return OmegaConf.to_object(result)  # type: ignore[return-value]
+            return ConfigError(f"{full}={_shown(item)}: must be {_type_name(hints[key])}", _set(prefix, key))
+    return None
 
 
 def _type_name(hint: Any) -> str:
