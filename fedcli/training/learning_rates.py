@@ -54,6 +54,11 @@ class _Rate:
     schedule: ScheduleConfig
     where: Sequence[int]
 
+    @property
+    def changes(self) -> bool:
+        """Whether it differs from round to round."""
+        return self.schedule != Constant()
+
 
 class LearningRates:
     """The learning rates of a run, round by round.
@@ -86,11 +91,11 @@ class LearningRates:
     @property
     def columns(self) -> list[str]:
         """Names of the rates that change, as metrics.csv has them."""
-        return [rate.column for rate in self._rates if rate.schedule != Constant()]
+        return [rate.column for rate in self._rates if rate.changes]
 
     def row(self, round: int) -> Row:
         """Returns the rates of a round that change."""
-        return {rate.column: self._of(rate, round) for rate in self._rates if rate.schedule != Constant()}
+        return {rate.column: self._of(rate, round) for rate in self._rates if rate.changes}
 
     def put_into(self, state: State, round: int) -> State:
         """Returns a server's state with the rates of a round."""
