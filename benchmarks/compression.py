@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.study import Study, arguments, completed, last_accuracy, make_runs, tables
+from benchmarks.study import Study, arguments, completed, failures, last_accuracy, make_runs, tables
 
 #: Evaluations whose accuracy is averaged, at the end of a run.
 LAST = 10
@@ -174,6 +174,8 @@ def main() -> None:
             _draw(study, rows, picture)
             document += [f"## {study.title}\n", f"`fedcli {study.command} seed=...`, and:\n"]
             document += [*(f"- {row.name}: `{study.settings[row.name]}`" for row in rows[1:]), "", _table(rows)]
+            if failed := failures(study, folder):
+                document += ["", "Runs that failed, and do not count:\n", *failed]
             document += ["", *_judged(TARGETS[key], rows), f"\n![accuracy against bits]({picture.name})\n"]
     Path(__file__).with_suffix(".md").write_text("\n".join(document))
 
@@ -248,34 +250,36 @@ def _judged(targets: list[Target], rows: list[Row]) -> list[str]:
     return lines
 
 
+#: Ten rows of each, in ten colours.
+_MARKERS = "os^v"
+
+
 def _draw(study: Study, rows: list[Row], path: Path) -> None:
     """Draws accuracy against bits in both directions, with the Pareto front."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 5), layout="constrained")
+    figure = Figure(figsize=(14, 6), layout="constrained")
     base = rows[0]
     for axes, direction in zip(figure.subplots(1, 2, sharey=True), ("up", "down"), strict=True):
         # The baseline, and what saves bits in this direction.
         shown = [row for row in rows if row is base or getattr(row, direction) < 0.99 * getattr(base, direction)]
-        points = sorted((getattr(row, direction) / 2**20, row.accuracy, row) for row in shown)
         best, front = -1.0, []
-        for bits, accuracy, _ in points:
+        for bits, accuracy in sorted((getattr(row, direction) / 2**20, row.accuracy) for row in shown):
             if accuracy > best:
                 best = accuracy
                 front.append((bits, accuracy))
         axes.step(*zip(*front, strict=True), where="post", color="0.7", zorder=0, label="Pareto front")
-        for bits, accuracy, row in points:
-            color = f"C{rows.index(row) % 10}"
-            axes.errorbar(bits, accuracy, row.spread, marker="o", capsize=3, color=color)
-            # Names stay within the picture.
-            side, offset = ("right", -5) if bits > points[-1][0] / 3 else ("left", 5)
-            axes.annotate(
-                row.name, (bits, accuracy), xytext=(offset, 5), textcoords="offset points", fontsize=8, ha=side
-            )
+        for row in shown:
+            index = rows.index(row)
+            look = {"marker": _MARKERS[index // 10], "color": f"C{index % 10}", "capsize": 3, "label": row.name}
+            axes.errorbar(getattr(row, direction) / 2**20, row.accuracy, row.spread, linestyle="", **look)
         axes.set(xscale="log", xlabel=f"bits {direction} in the whole run, Mibit", title=f"{direction}link")
-        axes.margins(x=0.25)
         axes.grid(alpha=0.3)
-        axes.legend(loc="upper left")
+    # Of a row whose seeds differ widely, the bar is cut off.
+    accuracies = [row.accuracy for row in rows]
+    figure.axes[0].set_ylim(min(accuracies) - 0.5, max(accuracies) + 0.5)
+    named = {name: line for axes in figure.axes for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(named.values(), named.keys(), loc="outside right upper", fontsize=9)
     figure.axes[0].set_ylabel("held-out accuracy, %")
     figure.suptitle(study.title)
     figure.savefig(path, dpi=120)

@@ -82,6 +82,18 @@ def completed(study: Study, folder: Path, name: str) -> dict[int, RunDirectory]:
     }
 
 
+def failures(study: Study, folder: Path) -> list[str]:
+    """Lists the runs that failed, with the reason, as items of a list."""
+    lines = []
+    for name in study.settings:
+        for seed in study.seeds:
+            run = _run(folder, name, seed)
+            record = read_record(run.run_json) if run.is_recorded else None
+            if record is not None and record.error is not None and record.status == "failed":
+                lines.append(f"- {name}, seed {seed}: {record.error['message']}")
+    return lines
+
+
 def last_accuracy(table: Sequence[Row], count: int) -> float:
     """Returns the mean of a run's last evaluations."""
     return statistics.mean([value for row in table if (value := row["eval/accuracy"]) is not None][-count:])
