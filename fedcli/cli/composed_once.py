@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_search_path import ConfigSearchPath
 from omegaconf import DictConfig
@@ -33,6 +35,6 @@ class ComposedOnce(ConfigLoaderImpl):
             self._composed[key] = config
         return config
 
-    def __reduce__(self) -> tuple[type[ComposedOnce], tuple[ConfigSearchPath]]:
+    def __getstate__(self) -> dict[str, Any]:
         # Other processes, to which launchers send it, compose anew.
-        return type(self), (self.get_search_path(),)
+        return {**vars(self), "_composed": {}}
