@@ -45,3 +45,33 @@ class Idle(Generic[T]):
 
     def _of(self, kind: object) -> list[T]:
         return next((things for known, things in self._kept if known == kind), [])
+
+
+class OnePerThread(Generic[T]):
+    """Things of a kind of which each thread that asks has one, until they are given back.
+
+    Args:
+        idle: Where they are taken from and given back to.
+        kind: Their kind.
+        make: Makes one.
+    """
+
+    def __init__(self, idle: Idle[T], kind: object, make: Callable[[], T]) -> None:
+        self._idle = idle
+        self._kind = kind
+        self._make = make
+        self._of_thread = threading.local()
+        self._taken: list[T] = []
+
+    def get(self) -> T:
+        """Returns the thing of this thread."""
+        if not hasattr(self._of_thread, "thing"):
+            self._of_thread.thing = self._idle.take(self._kind, self._make)
+            self._taken.append(self._of_thread.thing)
+        thing: T = self._of_thread.thing
+        return thing
+
+    def give_back(self) -> None:
+        """Gives them all back; no thread uses them any more."""
+        self._idle.give_back(self._kind, self._taken)
+        self._of_thread, self._taken = threading.local(), []

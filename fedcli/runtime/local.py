@@ -9,14 +9,13 @@ kernels use one thread each: how many clients train at a time then changes nothi
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from fedcli.datasets.base import FederatedDataset
 from fedcli.runtime import runtimes
 from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
-from fedcli.runtime.idle import Idle
+from fedcli.runtime.idle import Idle, OnePerThread
 from fedcli.runtime.reduction import OrderedSum, fan_in
 
 if TYPE_CHECKING:
@@ -109,13 +108,12 @@ class LocalRuntime(Runtime):
 
     def load(self, compiled: CompiledRound, dataset: FederatedDataset | None = None) -> None:
         """Takes the computation whose rounds are to be run; see the base class."""
-        from fedcli.runtime.engine.sessions import ServerSession
+        from fedcli.runtime.engine.sessions import ClientSession, ServerSession
 
         self._give_back()
-        self._compiled = compiled
         self._server = _servers.take(compiled, lambda: ServerSession(compiled))
-        self._sessions: list[ClientSession] = []
-        self._of_thread = threading.local()
+        self._sessions: OnePerThread[ClientSession] = OnePerThread(_clients, compiled, lambda: ClientSession(compiled))
+        self._compiled = compiled
 
     def initial_state(self, seed: tuple[int, int]) -> State:
         """Computes the server's state before the first round."""
@@ -140,7 +138,7 @@ class LocalRuntime(Runtime):
     def _give_back(self) -> None:
         if self._compiled is not None:
             _servers.give_back(self._compiled, [self._server])
-            _clients.give_back(self._compiled, self._sessions)
+            self._sessions.give_back()
             self._compiled = None
 
     def _train(self, clients: Sequence[ClientWork], broadcast: Arrays) -> Iterator[Arrays]:
@@ -159,18 +157,7 @@ class LocalRuntime(Runtime):
                 future.cancel()
 
     def _receive(self, broadcast: Arrays) -> Arrays:
-        return self._client_session().receive(broadcast)
+        return self._sessions.get().receive(broadcast)
 
     def _train_one(self, client: ClientWork, received: Arrays) -> Arrays:
-        return self._client_session().summed(client, received)
-
-    def _client_session(self) -> ClientSession:
-        session: ClientSession | Any = getattr(self._of_thread, "session", None)
-        if session is None:
-            from fedcli.runtime.engine.sessions import ClientSession
-
-            compiled = self._compiled
-            assert compiled is not None
-            session = self._of_thread.session = _clients.take(compiled, lambda: ClientSession(compiled))
-            self._sessions.append(session)
-        return session
+        return self._sessions.get().summed(client, received)

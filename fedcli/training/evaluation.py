@@ -6,11 +6,9 @@ the number of threads.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from fedcli.datasets.base import DataSpec, Examples
 from fedcli.models.base import ModelConfig
 from fedcli.runtime.engine.sessions import session_config
-from fedcli.runtime.idle import Idle
+from fedcli.runtime.idle import Idle, OnePerThread
 from fedcli.training.masked import masked_sums
 from fedcli.training.weights import Weights
 
@@ -48,12 +46,9 @@ class Evaluator:
     """
 
     def __init__(self, model: ModelConfig, spec: DataSpec, batch_size: int, threads: int) -> None:
-        self._model = model
-        self._spec = spec
         self._batch_size = batch_size
         self._pool = ThreadPoolExecutor(threads, "fedcli-eval")
-        self._of_thread = threading.local()
-        self._sessions: list[_EvalSession] = []
+        self._sessions = OnePerThread(_sessions, (model, spec), lambda: _EvalSession(model, spec))
 
     def __call__(self, weights: Weights, examples: Examples) -> Evaluation:
         """Evaluates a model.
@@ -80,20 +75,14 @@ class Evaluator:
     def close(self) -> None:
         """Ends the threads."""
         self._pool.shutdown(cancel_futures=True)
-        _sessions.give_back((self._model, self._spec), self._sessions)
-        self._sessions = []
+        self._sessions.give_back()
 
     def _starts(self, examples: Examples) -> range:
         return range(0, len(examples), self._batch_size)
 
     def _evaluate(self, weights: Weights, examples: Examples, start: int) -> list[NDArray[np.float32]]:
-        session = getattr(self._of_thread, "session", None)
-        if session is None:
-            make = partial(_EvalSession, self._model, self._spec)
-            session = self._of_thread.session = _sessions.take((self._model, self._spec), make)
-            self._sessions.append(session)
         batch = slice(start, start + self._batch_size)
-        return session.evaluate(weights, examples.x[batch], examples.y[batch])
+        return self._sessions.get().evaluate(weights, examples.x[batch], examples.y[batch])
 
 
 def _mean(sums: Iterable[list[NDArray[np.float32]]]) -> Evaluation:

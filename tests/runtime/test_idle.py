@@ -6,7 +6,7 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedcli.runtime.idle import Idle
+from fedcli.runtime.idle import Idle, OnePerThread
 
 
 def test_what_is_given_back_is_taken_again_once():
@@ -50,3 +50,16 @@ def test_threads_never_share_a_thing():
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(use, range(2000)))
+
+
+def test_each_thread_has_one_until_all_are_given_back():
+    idle = Idle(kinds=1)
+    things = OnePerThread(idle, "kind", object)
+    with ThreadPoolExecutor(1) as pool:
+        here, there = things.get(), pool.submit(things.get).result()
+        assert here is not there
+        assert things.get() is here
+        assert pool.submit(things.get).result() is there
+    things.give_back()
+    assert {idle.take("kind", object), idle.take("kind", object)} == {here, there}
+    assert things.get() not in (here, there)

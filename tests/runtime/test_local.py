@@ -54,12 +54,12 @@ def test_the_next_runtime_of_a_round_uses_the_sessions_of_the_last(compiled, pla
     from fedcli.runtime.engine import sessions
 
     model = MLP(hidden_units=(8,))
-    with LocalRuntime(2, 2) as runtime:
+    with LocalRuntime(1, 2) as runtime:
         first = play(runtime, compiled(), model)
     with monkeypatch.context() as patch:
         patch.setattr(sessions, "ClientSession", None)
         patch.setattr(sessions, "ServerSession", None)
-        with LocalRuntime(2, 2) as runtime:
+        with LocalRuntime(1, 2) as runtime:
             second = play(runtime, compiled(), model)
     assert same(first[0], second[0])
     assert first[1] == second[1]
@@ -70,7 +70,7 @@ def test_two_runtimes_at_once_share_no_session(compiled):
         runtime.load(compiled())
         other.load(compiled())
         sessions = {id(one._server) for one in (runtime, other)}
-        sessions |= {id(one._pool.submit(one._client_session).result()) for one in (runtime, other)}
+        sessions |= {id(one._pool.submit(one._sessions.get).result()) for one in (runtime, other)}
     assert len(sessions) == 4
 
 
