@@ -73,39 +73,43 @@ def start(tmp_path):
         sweep.end()
 
 
-def kill(run):
-    os.kill(record(run)["process"]["pid"], signal.SIGKILL)
+def send(run, number):
+    os.kill(record(run)["process"]["pid"], number)
 
 
 def test_a_sweep_with_a_bad_and_a_killed_job_resumes_to_the_result_of_an_unbroken_one(tmp_path, invoke, start):
     arguments = ["rounds=40", "checkpoint.every=2", "aggregator=compression", "seed=1,2,3,4"]
+    sweep = tmp_path / "sweep"
     # Job 0 cannot save its state: a file is where its checkpoints belong.
-    (tmp_path / "sweep" / "0").mkdir(parents=True)
-    obstacle = tmp_path / "sweep" / "0" / "checkpoints"
+    (sweep / "0").mkdir(parents=True)
+    obstacle = sweep / "0" / "checkpoints"
     obstacle.write_text("")
     process = start(*arguments, *JOBLIB)
     process.wait_for_rows(5, 1)
-    kill(tmp_path / "sweep" / "1")
+    # Held, so that it is not through before job 0 has failed, whichever worker began first.
+    send(sweep / "1", signal.SIGSTOP)
+    until(lambda: (sweep / "0" / "run.json").exists() and record(sweep / "0")["status"] == "failed")
+    send(sweep / "1", signal.SIGKILL)
     code, stderr = process.wait()
     assert code == 1
     assert "Traceback" not in stderr
     assert "failed:  job 1 in sweep/0 (seed=1): " in stderr
     assert "killed:  job 2 in sweep/1 (seed=2): " in stderr
     assert "try: go on with: fedcli train -m --resume sweep" in stderr
-    statuses = [row["status"] for row in jobs(tmp_path / "sweep")]
+    statuses = [row["status"] for row in jobs(sweep)]
     assert statuses[:2] == ["failed", "killed"]
     # joblib ends all its workers when one dies; the jobs that had not begun are begun nevertheless.
     assert set(statuses[2:]) <= {"completed", "killed"}
     assert statuses.count("completed") >= 1
-    assert record(tmp_path / "sweep" / "1")["status"] == "running"
+    assert record(sweep / "1")["status"] == "running"
     until(lambda: not process.left_behind())
 
     obstacle.unlink()
     resumed = start(*arguments, *JOBLIB, "--resume")
     code, stderr = resumed.wait()
     assert code == 0, stderr
-    assert [row["status"] for row in jobs(tmp_path / "sweep")] == ["completed"] * 4
-    assert record(tmp_path / "sweep" / "1")["resumed"][0] >= 2
+    assert [row["status"] for row in jobs(sweep)] == ["completed"] * 4
+    assert record(sweep / "1")["resumed"][0] >= 2
     until(lambda: not resumed.left_behind())
 
     # One after another, with another number of threads.
