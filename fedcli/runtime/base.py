@@ -45,6 +45,7 @@ class ClientWork:
         kept: What the client keeps; None where the round is one whose clients keep nothing. Read and written once,
             perhaps in another thread.
         attacks: Whether the client sends what an attack makes of its update, where the round is one with attackers.
+        size: Counts a client's examples by its id; None where only reading them tells.
     """
 
     client: str
@@ -54,6 +55,11 @@ class ClientWork:
     seed: tuple[int, int]
     kept: Kept | None = None
     attacks: bool = False
+    size: Callable[[str], int] | None = None
+
+    def length(self) -> int:
+        """Counts the examples of the client's training, each as often as it trains on it; 0 if that is not known."""
+        return 0 if self.size is None else len(self.order(self.size(self.client)))
 
     def read_kept(self) -> State:
         """Returns what the client has kept; nothing where clients keep nothing."""

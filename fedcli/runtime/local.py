@@ -37,6 +37,9 @@ Arrays = Sequence[NDArray[np.generic]]
 _servers: Idle[ServerSession] = Idle(kinds=3)
 _clients: Idle[ClientSession] = Idle(kinds=3)
 
+# So many of a round's last clients for each thread may begin in another order than that in which they are summed.
+_REORDERED = 4
+
 _share: int | None = None
 
 
@@ -124,7 +127,7 @@ class LocalRuntime(Runtime):
         server = self._server
         broadcast = server.call("prepare", state, seed)
         summed: OrderedSum[Arrays] = OrderedSum(
-            lambda first, then: server.call("merge", [*first, *then], seed), fan_in(self._group_size)
+            lambda first, then: server.merge(first, then, seed), fan_in(self._group_size)
         )
         for client_sum in self._train(clients, broadcast):
             summed.add(client_sum)
@@ -142,18 +145,24 @@ class LocalRuntime(Runtime):
             self._compiled = None
 
     def _train(self, clients: Sequence[ClientWork], broadcast: Arrays) -> Iterator[Arrays]:
-        """Trains clients, a few ahead of the one whose sum is taken, and yields their sums in order."""
+        """Trains clients, a few ahead of the one whose sum is taken, and yields their sums in order.
+
+        The last few begin at once, the longest first: threads so end at about the same time, where one would wait
+        while another trains a long client. Their sums wait for their turn.
+        """
         received = self._pool.submit(self._receive, broadcast).result() if clients else ()
-        ahead: deque[Future[Arrays]] = deque()
+        in_order = max(0, len(clients) - _REORDERED * self._threads)
+        last = sorted(range(in_order, len(clients)), key=lambda place: -clients[place].length())
+        waiting = deque([*range(in_order), *last])
+        begun: dict[int, Future[Arrays]] = {}
         try:
-            for client in clients:
-                ahead.append(self._pool.submit(self._train_one, client, received))
-                if len(ahead) > self._threads:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+            for place in range(len(clients)):
+                while waiting and (len(begun) <= self._threads or waiting[0] >= in_order):
+                    following = waiting.popleft()
+                    begun[following] = self._pool.submit(self._train_one, clients[following], received)
+                yield begun.pop(place).result()
         finally:
-            for future in ahead:
+            for future in begun.values():
                 future.cancel()
 
     def _receive(self, broadcast: Arrays) -> Arrays:

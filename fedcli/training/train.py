@@ -220,6 +220,7 @@ def _client_work(experiment: Experiment, round: int, client: str, kept: Kept | N
         seed=seed_words(config.seed, "client", round, client),
         kept=kept,
         attacks=client in experiment.attackers,
+        size=experiment.trained_on.size,
     )
 
 

@@ -101,7 +101,7 @@ class RayRuntime(Runtime):
         server = self._server
         total: Arrays | None = None
         for branch in self._trained(server.call("prepare", state, seed), clients, seed):
-            total = branch if total is None else server.call("merge", [*total, *branch], seed)
+            total = branch if total is None else server.merge(total, branch, seed)
         return server.finish(state, total, seed)
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ class Worker:
 
     def merged(self, seed: tuple[int, int], sums: Iterable[Arrays]) -> Arrays:
         """Adds sums in their order."""
-        return functools.reduce(lambda first, then: self._server.call("merge", [*first, *then], seed), sums)
+        return functools.reduce(lambda first, then: self._server.merge(first, then, seed), sums)
 
     def _work(self, client: Client) -> ClientWork:
         return ClientWork(

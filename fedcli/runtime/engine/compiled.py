@@ -100,3 +100,13 @@ class CompiledRound:
             return [i for i, leaf in enumerate(self.state) if leaf.path.startswith(prefix)]
 
         return under("global_model_weights/trainable/"), under("global_model_weights/non_trainable/")
+
+
+def node_of(tensor: str) -> str:
+    """Returns the name of the node that a node's input comes from."""
+    return tensor.lstrip("^").split(":")[0]
+
+
+def tensor_of(name: str) -> str:
+    """Returns the full name of a tensor that is a node's input."""
+    return name if ":" in name else f"{name}:0"

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
-from fedcli.runtime.engine.compiled import Part
+from fedcli.runtime.engine.compiled import Part, node_of, tensor_of
 from fedcli.runtime.engine.frames import Frames
 
 GraphDef: TypeAlias = tf.compat.v1.GraphDef
@@ -44,7 +44,7 @@ def split_work(work: Part, num_data: int = 1) -> dict[str, Part]:
     """
     data, broadcast = work.inputs[:num_data], work.inputs[num_data:]
     graph = _Graph(work.graph)
-    start = {*map(_node, data), *graph.stateful()}
+    start = {*map(node_of, data), *graph.stateful()}
     first = graph.before([work.initialize_op] if work.initialize_op else [])
     while True:
         own = graph.reached(start)
@@ -52,11 +52,11 @@ def split_work(work: Part, num_data: int = 1) -> dict[str, Part]:
         if all(name in broadcast for name in cut):
             return {"work": work}
         types = graph.tensors(cut)
-        if not (kept := {_node(name) for name, tensor in types.items() if tensor.dtype in _NOT_FED}):
+        if not (kept := {node_of(name) for name, tensor in types.items() if tensor.dtype in _NOT_FED}):
             break
         start |= kept
-    receive = graph.only(graph.before([*map(_node, cut), *map(_node, broadcast)]))
-    rest = graph.only({*own, *first, *again, *(_node(name) for name in cut if name in broadcast)})
+    receive = graph.only(graph.before([*map(node_of, cut), *map(node_of, broadcast)]))
+    rest = graph.only({*own, *first, *again, *(node_of(name) for name in cut if name in broadcast)})
     fed = {
         name: name if name in broadcast else _placeholder(rest, types[name], index) for index, name in enumerate(cut)
     }
@@ -79,7 +79,7 @@ class _Graph:
         self._members = defaultdict(list)
         for node in graph.node:
             for name in node.input:
-                self._users[_node(name)].append(node.name)
+                self._users[node_of(name)].append(node.name)
         for name, frame in self._frames.of.items():
             self._members[frame].append(name)
 
@@ -93,7 +93,7 @@ class _Graph:
 
     def before(self, names: Iterable[str]) -> set[str]:
         """Names the nodes that some nodes need, and these themselves."""
-        return self._closure(names, lambda name: map(_node, self._nodes[name].input))
+        return self._closure(names, lambda name: map(node_of, self._nodes[name].input))
 
     def reached(self, names: Iterable[str]) -> set[str]:
         """Names the nodes that some nodes have an effect on, whole loops at a time, and these themselves."""
@@ -119,11 +119,11 @@ class _Graph:
         needed = [*outputs, *(name for node in own for name in self._nodes[node].input)]
         while needed:
             name = needed.pop()
-            node = self._nodes[_node(name)]
+            node = self._nodes[node_of(name)]
             if node.name in own or node.name in again or name.startswith("^"):
                 continue
             if node.op == "Placeholder" or node.op not in _FREE:
-                fed.add(_tensor(name))
+                fed.add(tensor_of(name))
             else:
                 again.add(node.name)
                 needed += node.input
@@ -143,7 +143,7 @@ class _Graph:
             if node.name in names:
                 copy = result.node.add()
                 copy.CopyFrom(node)
-                copy.input[:] = [name for name in node.input if not name.startswith("^") or _node(name) in names]
+                copy.input[:] = [name for name in node.input if not name.startswith("^") or node_of(name) in names]
         return result
 
     @staticmethod
@@ -166,12 +166,4 @@ def _placeholder(graph: GraphDef, tensor: tf.Tensor, index: int) -> str:
 
 def _reconnect(graph: GraphDef, tensors: Mapping[str, str]) -> None:
     for node in graph.node:
-        node.input[:] = [name if name.startswith("^") else tensors.get(_tensor(name), name) for name in node.input]
-
-
-def _node(tensor: str) -> str:
-    return tensor.lstrip("^").split(":")[0]
-
-
-def _tensor(name: str) -> str:
-    return name if ":" in name else f"{name}:0"
+        node.input[:] = [name if name.startswith("^") else tensors.get(tensor_of(name), name) for name in node.input]
