@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fedcli.cli.hydra_bridge import HydraRequest, composed_sweep
 from fedcli.cli.replay import replayed
 from fedcli.errors import DataError, RunDirectoryError
 from fedcli.models.pretrained import load_pretrained
@@ -108,6 +109,34 @@ def test_the_environment_does_not_leak_by_the_config(train, monkeypatch):
     with pytest.raises(DataError, match="interpolation") as caught:
         load_pretrained(str(run))
     assert "swordfish" not in str(caught.value)
+
+
+PLANTED = [
+    "hydra: {callbacks: {planted: {_target_: planted.Callback}}}",
+    "hydra: {launcher: {_target_: planted.Callback}}",
+    "hydra: {sweeper: {_target_: planted.Callback}}",
+    "hydra: {job_logging: {version: 1, handlers: {planted: {(): planted.Callback}}}}",
+]
+
+
+@pytest.mark.parametrize("yaml", PLANTED)
+@pytest.mark.parametrize("more", [[], ["-m", "seed=1,2"]])
+def test_a_preset_runs_no_code(invoke, planted, tmp_path, yaml, more):
+    preset = tmp_path / "presets" / "experiment" / "mine.yaml"
+    preset.parent.mkdir(parents=True)
+    preset.write_text(f"# @package _global_\n{yaml}\n")
+    result = invoke("train", *more, "--config-dir", "presets", "experiment=mine", "rounds=0", *TINY)
+    assert result.exit_code == 2, result.stderr
+    assert "planted.Callback: a YAML file names code to run" in result.stderr
+    assert not planted.exists()
+
+
+@pytest.mark.parametrize(
+    "own", [["hydra/launcher=joblib"], ["hydra/sweeper=optuna"], ["hydra/launcher=submitit_local"], [CALLBACK]]
+)
+def test_installed_plugins_and_typed_code_are_not_refused(own):
+    with composed_sweep(HydraRequest("train", own, "0a1b2c")):
+        pass
 
 
 @pytest.fixture
