@@ -203,13 +203,12 @@ class _Trained:
 
 def _trained(run: RunDirectory) -> tuple[ModelConfig, DataSpec]:
     """Reads from a run's config what its checkpoints are weights of."""
-    from omegaconf import OmegaConf
-
+    from fedcli.config.saved import read_saved
     from fedcli.config.typed import typed
 
     try:
-        config = OmegaConf.to_container(OmegaConf.load(run.config_yaml), resolve=True)
-        parts = {key: config[key] for key in ("dataset", "model")}  # type: ignore[index, call-overload]
+        config = read_saved(run.config_yaml)
+        parts = {key: config[key] for key in ("dataset", "model")}
     except Exception as error:
         raise DataError(f"{run.config_yaml} cannot be read: {error}", "give a run whose config is whole") from error
     trained = typed(parts, _Trained)
