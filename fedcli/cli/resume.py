@@ -19,6 +19,7 @@ from fedcli.runs.ownership import is_own
 from fedcli.runs.record import RunRecord, read_record
 from fedcli.runs.sweep import SweepDirectory
 from fedcli.runtime import runtimes
+from fedcli.shell import shown_path
 
 #: Keys that a resumed run may change: they do not touch what was measured before.
 CHANGEABLE = {
@@ -61,8 +62,10 @@ def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
     run = RunDirectory(Path(path))
     if not run.is_recorded or not run.config_yaml.is_file():
         if SweepDirectory(path).is_recorded:
-            raise RunDirectoryError(f"{path} is a sweep", f"go on with: fedcli {command} -m --resume {path}")
-        below = [str(found) for found in find_runs([path])] if Path(path).is_dir() else []
+            raise RunDirectoryError(
+                f"{path} is a sweep", f"go on with: fedcli {command} -m --resume {shown_path(path)}"
+            )
+        below = [shown_path(found.path) for found in find_runs([path])] if Path(path).is_dir() else []
         raise RunDirectoryError(
             f"{path}: no run to resume",
             f"runs below it: {', '.join(below[-3:])}" if below else "give a run's folder, or --resume auto",
@@ -71,7 +74,7 @@ def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
     if record.command != command:
         raise RunDirectoryError(
             f"{path} was made by fedcli {record.command}",
-            f"go on with: fedcli {record.command} --resume {path}",
+            f"go on with: fedcli {record.command} --resume {shown_path(path)}",
         )
     return run, record
 

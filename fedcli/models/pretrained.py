@@ -20,6 +20,7 @@ from fedcli.models.architecture import recognise
 from fedcli.models.base import ModelConfig
 from fedcli.models.keras_files import read_keras_file
 from fedcli.runs.directory import RunDirectory
+from fedcli.shell import shown_path
 
 #: Published models: name -> path at the origin.
 PUBLISHED = {"dickens": "tff-models-public/dickens_rnn.batch1.kerasmodel"}
@@ -177,7 +178,7 @@ def _from_run(source: str, run: RunDirectory) -> Pretrained:
     if checkpoint is None:
         raise ConfigError(
             f"{source} has neither a model.keras nor a checkpoint yet",
-            f"let the run go on (--resume {source}), or give another run",
+            f"let the run go on (--resume {shown_path(run.path)}), or give another run",
         )
     model, spec = _trained(run)
     weights = [

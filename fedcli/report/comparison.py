@@ -17,6 +17,7 @@ from fedcli.report.pareto import pareto_front
 from fedcli.report.privacy import privacy_notes
 from fedcli.report.statistics import Difference, Summary, is_finite, summarize, welch
 from fedcli.report.yaml_files import parse_value
+from fedcli.shell import shell_word
 
 _BITS = ("broadcasted_bits", "aggregated_bits")
 
@@ -280,7 +281,7 @@ def _find_baseline(configs: Sequence[Mapping[str, Any]], keys: Sequence[str], wa
         labels = _labels([configs[index] for index in fits], telling_keys([configs[index] for index in fits]))
         raise UsageError(
             f"--baseline {named}: {len(fits)} groups fit: {'; '.join(labels[:6])}",
-            f"add another --baseline KEY=VALUE, such as --baseline {labels[0].split(', ')[0]}",
+            f"add another --baseline KEY=VALUE, such as --baseline {shell_word(labels[0].split(', ')[0])}",
         )
     return fits[0]
 
