@@ -59,6 +59,18 @@ class FedRecon(AlgorithmConfig):
         """One for each purpose; see the base class."""
         return 2 if self.support == SPLIT else 1
 
+    def computed_examples(self, num_examples: int, batch_size: int) -> int:
+        """Counts `reconstruction_epochs` passes over the support batches and one over the query batches.
+
+        A pass for the local layers alone counts as much as one for the whole model.
+        """
+        if self.support == SAME:
+            return (self.reconstruction_epochs + 1) * num_examples
+        # The support batches are the first, the third and so on.
+        pairs, rest = divmod(num_examples, 2 * batch_size)
+        support = pairs * batch_size + min(rest, batch_size)
+        return self.reconstruction_epochs * support + num_examples - support
+
     @property
     def reconstruction(self) -> Reconstructed:
         """Learns the local layers and nothing else; see the base class."""

@@ -39,6 +39,10 @@ class MimeLite(AlgorithmConfig):
     name: str = "mime_lite"
     weighted: bool = True
 
+    def computed_examples(self, num_examples: int, batch_size: int) -> int:
+        """Counts both passes: one for the gradient at the server's model, one for the local steps."""
+        return 2 * num_examples
+
     def check_optimizer(self, client_optimizer: OptimizerConfig) -> None:
         """Refuses plain SGD, whose state is nothing; see the base class."""
         if client_optimizer.name == "sgd" and not getattr(client_optimizer, "momentum", 0.0):

@@ -74,6 +74,10 @@ class FederatedDropout(DistributorConfig):
         """Returns what builds the sub-model; see the base class."""
         return model_fn.of(self._sub_model(model_fn))
 
+    def compute_fraction(self, model: ModelConfig, spec: DataSpec) -> float:
+        """Compares multiplications; see the base class and `SubModel.compute_fraction`."""
+        return model.sub_model(spec, self.keep).compute_fraction(spec)
+
     def aggregation(
         self, model_fn: ModelFn, factory: tff.aggregators.WeightedAggregationFactory
     ) -> tff.templates.AggregationProcess:
