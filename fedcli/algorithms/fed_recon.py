@@ -39,7 +39,8 @@ class FedRecon(AlgorithmConfig):
         reconstruction_learning_rate: Step size of the reconstruction. `client_optimizer` trains the other layers.
         reconstruction_epochs: Passes over the support batches.
         support: `split`: a client reconstructs from its first, third, ... batch and trains on the second, fourth, ...;
-            `same`: it uses all batches for both. Evaluations reconstruct from all.
+            `same`: it uses all batches for both. Evaluations reconstruct from all training examples, whatever
+            `dataset.max_batches_per_client` says.
         weighted: Whether a client counts by the examples that the shared layers are trained on (true), or each counts
             the same (false).
     """

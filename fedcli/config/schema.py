@@ -51,8 +51,9 @@ class ClientEvalConfig:
     Attributes:
         every: Rounds from one such evaluation to the next, and after the last round; None for never.
         max_clients: At most so many of the clients with test examples, a fixed choice; None for all.
-        personalize_epochs: Passes over a client's own training examples by the client optimizer, before it is evaluated
-            a second time; 0 for none.
+        personalize_epochs: Passes over all of a client's own training examples by the client optimizer, at the learning
+            rate that `client_schedule` gives the round, before it is evaluated a second time; 0 for none.
+            `dataset.max_batches_per_client` limits training rounds alone.
     """
 
     every: int | None = None

@@ -321,7 +321,7 @@ def _personalizer(
         aggregator=Mean(),
         distributor=Broadcast(),
         attack=NoAttack(),
-        client_schedule=Constant(),
+        client_schedule=config.client_schedule if algorithm.uses_client_optimizer else Constant(),
         server_schedule=Constant(),
     )
     return Personalizer(alone, dataset, _compiled(alone, dataset.spec), purpose, epochs)
