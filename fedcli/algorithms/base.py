@@ -112,6 +112,11 @@ class AlgorithmConfig(Component, ABC):
     takes_rates_from_state: ClassVar[bool] = False
 
     @property
+    def counts_by_weight(self) -> bool:
+        """Whether clients count by a weight in the mean of their updates; else all count the same."""
+        return False
+
+    @property
     def batches_needed(self) -> int:
         """How many batches a client needs to train on anything."""
         return 1

@@ -99,10 +99,11 @@ def _check_values(config: TrainConfig) -> None:
 
 def _check_aggregator(config: TrainConfig) -> None:
     name = config.aggregator.name
-    if not config.aggregator.takes_weights and getattr(config.algorithm, "weighted", False):
+    if not config.aggregator.takes_weights and config.algorithm.counts_by_weight:
+        short = getattr(config.algorithm, "weighted_by", None) is None
         raise ConfigError(
             f"aggregator={name}: clients must count the same, whatever their number of examples",
-            "set algorithm.weighted=false",
+            f"set {'algorithm.weighted=false' if short else 'algorithm.weighted_by=uniform'}",
         )
     if config.aggregator.sums_securely and not config.runtime.sums_securely:
         raise ConfigError(
