@@ -162,11 +162,12 @@ class FinetuneConfig(TrainConfig):
         """Loads the pretrained model, fetching it first where it is not in the cache.
 
         Raises:
-            ConfigError: There is no such model, or it does not fit the data set.
+            ConfigError: There is no such model, it does not fit the data set, or some of its layers are frozen.
             DataError: It cannot be fetched or read.
         """
         from fedcli.models.pretrained import load_pretrained
 
         pretrained = load_pretrained(self.pretrained, origin=self.dataset.origin, cache_dir=self.dataset.cache_dir)
         pretrained.check(self.dataset.spec)
+        pretrained.check_trainable()
         return pretrained

@@ -16,6 +16,7 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from fedcli.datasets.base import DataSpec
+from fedcli.errors import ConfigError
 from fedcli.models.base import ModelConfig
 from fedcli.models.sub_model import SubModel
 from fedcli.training.masked import masked_sums
@@ -127,8 +128,8 @@ class LearningModelFn:
     Attributes:
         model: What is built.
         spec: The data set's inputs and targets.
-        counts_targets: Whether a batch's number of examples, by which algorithms weigh clients, is its number of targets
-            that are not padding; else of its examples.
+        counts_targets: Whether a batch's number of examples, by which algorithms weigh clients, is the number of its
+            targets that are not padding.
     """
 
     model: ModelConfig | SubModel
@@ -144,8 +145,28 @@ class LearningModelFn:
         return dataclasses.replace(self, counts_targets=True)
 
     def __call__(self) -> LearningModel:
-        """Builds the model in the current graph."""
-        return LearningModel(self.model.build(self.spec), self.spec, self.counts_targets)
+        """Builds the model in the current graph.
+
+        Raises:
+            ConfigError: It has moving averages.
+        """
+        network = self.model.build(self.spec)
+        _check_moving_averages(network)
+        return LearningModel(network, self.spec, self.counts_targets)
+
+
+def _check_moving_averages(network: tf.keras.Model) -> None:
+    """Refuses layers whose variables training changes without gradients.
+
+    `tff.learning` aggregates trainable weights alone: the server would evaluate with the first values of the others.
+    """
+    for layer in network.submodules:
+        if isinstance(layer, tf.keras.layers.BatchNormalization) and layer.trainable:
+            raise ConfigError(
+                f"the model's layer {layer.name} is a BatchNormalization: clients would not send its moving averages, "
+                "with which the server evaluates",
+                "use GroupNormalization or LayerNormalization in the model, or set trainable=False for the layer",
+            )
 
 
 def model_fn(model: ModelConfig, spec: DataSpec) -> LearningModelFn:

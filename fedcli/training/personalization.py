@@ -59,7 +59,11 @@ class Personalizer:
             read=self._dataset.client,
             # All examples: the limit on batches is one of training rounds.
             order=ExampleOrder(
-                seed, self._epochs, config.dataset.batch_size, max_batches=None, drop_remainder=config.dataset.drop_remainder
+                seed,
+                self._epochs,
+                config.dataset.batch_size,
+                max_batches=None,
+                drop_remainder=config.dataset.drop_remainder,
             ),
             batch_size=config.dataset.batch_size,
             seed=seed,
