@@ -28,8 +28,10 @@ class FederatedDropout(DistributorConfig):
     """Some units of the hidden dense layers and filters of the convolutions, and the weights between them.
 
     Both directions and the local work shrink: halving each layer leaves a quarter of most weights. The paper draws a
-    sub-model for each client. Here a round's clients share one, since TFF's broadcast sends the same to all of them;
-    weights that are not in it stay as they are in that round.
+    sub-model for each client. Here a round's clients share one, since TFF's broadcast sends the same to all of them.
+    Weights that are not in it get an update of 0: plain SGD, Adagrad and RMSprop on the server leave them as they are
+    in that round. SGD with a momentum, Adam and Yogi move them on along the updates of earlier rounds; AdamW also
+    decays them.
 
     Attributes:
         keep: Share of each hidden layer's units or filters in the sub-model.
