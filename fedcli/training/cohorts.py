@@ -171,7 +171,7 @@ class Cohorts:
             device(config.sampling, config.seed, round, client),
             examples,
             is_lost(config.sampling.dropout, config.seed, round, client),
-            self._work_per_example(examples),
+            work_per_example=self._work_per_example(examples),
         )
 
     def _work_per_example(self, examples: int) -> float:

@@ -14,6 +14,7 @@ from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.algorithms.weighting import WeightedAlgorithm
 from fedcli.datasets.base import PADDING, DataSpec, Examples
 from fedcli.distributors.broadcast import Broadcast
+from fedcli.errors import ConfigError
 from fedcli.models.base import ModelConfig
 from fedcli.optimizers.sgd import SGD
 from fedcli.runtime.base import ClientWork
@@ -141,8 +142,10 @@ def test_the_gradient_that_mime_lite_shares_does_not_depend_on_the_batch_size():
 def test_both_keys_say_what_clients_count_by(keys, weighting):
     algorithm = FedAvg(**keys)
     assert not list(algorithm.problems())
-    assert algorithm.weighting == weighting
-    assert algorithm.counts_by_weight == (weighting != "uniform")
+    assert algorithm.weighted_by == weighting
+    assert algorithm.weighted == algorithm.counts_by_weight == (weighting != "uniform")
+    # A run that was made with one key is resumed with the other.
+    assert algorithm == FedAvg(weighted_by=weighting)
 
 
 @pytest.mark.parametrize("name", [n for n, a in algorithms.components.items() if issubclass(a, WeightedAlgorithm)])
@@ -156,7 +159,15 @@ def test_both_keys_say_what_clients_count_by(keys, weighting):
     ],
 )
 def test_contradictions_are_refused(name, keys, field):
-    assert [key for key, _ in algorithms[name](name=name, **keys).problems()] == [field]
+    algorithm = algorithms[name](name=name, **keys)
+    assert [key for key, _ in algorithm.problems()] == [field]
+    with pytest.raises(ConfigError, match=f"algorithm.{field}="):
+        _ = algorithm.counts_by_weight
+
+
+def test_a_changed_copy_does_not_count_by_the_old_key():
+    with pytest.raises(ConfigError, match=r"contradicts algorithm\.weighted_by=examples"):
+        _ = dataclasses.replace(FedAvg(), weighted=False).counts_by_weight
 
 
 def test_two_lines_say_what_to_do(train):

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 from tensorflow_federated.python.core.impl.types import computation_types
-from tensorflow_federated.python.learning import loop_builder
+from tensorflow_federated.python.learning import loop_builder, tensor_utils
 
 from fedcli.algorithms.processes.full_gradient import full_gradient
 from fedcli.algorithms.processes.local_steps import Steps, Trained, put_into, trained
@@ -55,10 +55,12 @@ def shared_momentum_client_work(
         def train(state: Any, weights: Any, batches: Any) -> Any:
             variables = put_into(model, weights)
             gradient, steps = full_gradient(model, variables, batches)
+            gradient, has_non_finite = tensor_utils.zero_all_if_any_non_finite(gradient)
             # The metrics are those of the local steps alone.
             model.reset_metrics()
             result = _stepped(model, variables, optimizer, state, weights, batches, steps)
-            weight = tf.where(result.is_finite, tf.cast(result.num_examples, tf.float32), 0.0)
+            is_finite = tf.logical_and(result.is_finite, tf.equal(has_non_finite, 0))
+            weight = tf.where(is_finite, tf.cast(result.num_examples, tf.float32), 0.0)
             client_result = tff.learning.templates.ClientResult(update=list(result.update), update_weight=weight)
             return client_result, result.metrics, list(gradient), weight if weighted else tf.sign(weight)
 
