@@ -147,7 +147,11 @@ class Experiment:
         config = self.config
         state = self.runtime.initial_state(seed_words(config.seed, "server", 0))
         if isinstance(config, FinetuneConfig):
-            weights: Weights = list(config.load_pretrained().weights)
+            pretrained = config.load_pretrained()
+            if pretrained.left_out:
+                settings = ", ".join(pretrained.left_out)
+                _log.warning("%s: fine-tuning goes without the file's %s", pretrained.source, settings)
+            weights: Weights = list(pretrained.weights)
         else:
             weights = initial_weights(config.model, self.dataset.spec, config.seed)
         state = with_seed(state, self.compiled, config.seed)
@@ -321,7 +325,7 @@ def _personalizer(
         aggregator=Mean(),
         distributor=Broadcast(),
         attack=NoAttack(),
-        client_schedule=Constant(),
+        client_schedule=config.client_schedule if algorithm.uses_client_optimizer else Constant(),
         server_schedule=Constant(),
     )
     return Personalizer(alone, dataset, _compiled(alone, dataset.spec), purpose, epochs)
