@@ -8,10 +8,12 @@ http://proceedings.mlr.press/v70/suresh17a/suresh17a.pdf; adaptive clipping: And
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.base import AggregatorConfig
+from fedcli.aggregators.bounded import BOUNDED_COLUMNS
+from fedcli.columns import Columns
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -32,6 +34,8 @@ class Compression(AggregatorConfig):
         zeroing: Whether updates with an extremely large value count as zero, against corrupt clients.
         clipping: Whether updates are clipped to an L2 norm that follows the clients' 80 % quantile.
     """
+
+    columns: ClassVar[Columns] = BOUNDED_COLUMNS
 
     name: str = "compression"
     zeroing: bool = True

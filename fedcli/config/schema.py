@@ -82,7 +82,7 @@ class TrainConfig:
         rounds: Rounds of training.
         clients_per_round: Clients that take part in a round.
         seed: Where the initial model, the sampling, the order of examples and every random number come from.
-        objective: Metric that a search optimises.
+        objective: Metric that a search optimizes.
         output_dir: Folder that run directories are made in.
         dataset: Clients and their examples.
         partition: Whether the examples stay with those clients, or are dealt to synthetic ones.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from fedcli.columns import SIMULATED
 from fedcli.config.sampling import POISSON
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import FederatedDataset
@@ -18,13 +19,7 @@ from fedcli.training.participation import Fate, Participation, Visit, participat
 from fedcli.training.sampling import ExampleOrder, poisson_sample, sample_clients, seed_words
 
 #: Columns of metrics.csv where it is simulated who reports.
-SIMULATED_COLUMNS = (
-    "simulated_seconds",
-    "simulated_seconds_round",
-    "clients/reported",
-    "clients/dropped",
-    "clients/cut",
-)
+SIMULATED_COLUMNS = tuple(SIMULATED)
 
 
 @dataclass(frozen=True)

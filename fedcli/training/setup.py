@@ -17,6 +17,7 @@ from fedcli.aggregators.mean import Mean
 from fedcli.algorithms.base import AlgorithmConfig
 from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.attacks.none import NoAttack
+from fedcli.columns import ATTACK, TEXT
 from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
@@ -66,7 +67,7 @@ _TRAIN_COLUMNS = {
 }
 _LEFT_OUT = {"client_work/train/num_batches"}
 #: What evaluations of text add: the accuracy of guessing, and the model's on random characters.
-_TEXT_COLUMNS = ["eval/guessing_accuracy", "eval/random_characters_accuracy"]
+_TEXT_COLUMNS = list(TEXT)
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class Experiment:
         if self.config.sampling.is_simulated:
             measured += SIMULATED_COLUMNS
         if self.is_attacked:
-            measured.append("attackers")
+            measured += ATTACK
         measured += self.rates.columns
         measured += privacy_columns(self.config)
         if self.client_evaluator is not None:
