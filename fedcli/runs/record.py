@@ -81,12 +81,13 @@ class RunRecord:
             process=Process.current(),
         )
 
-    def resume(self, round: int) -> None:
-        """Notes that this process takes the run up again after `round` rounds."""
+    def resume(self, round: int | None) -> None:
+        """Notes that this process runs the run, after `round` rounds of an earlier one; None for the beginning."""
         self.status = "running"
         self.finished = None
         self.error = None
-        self.resumed.append(round)
+        if round is not None:
+            self.resumed.append(round)
         self.process = Process.current()
 
     def finish(self, status: Status, error: BaseException | None = None) -> None:

@@ -64,7 +64,8 @@ def pretrain(config: PretrainConfig, run: RunDirectory, observer: EpochObserver,
         progress = experiment.restore(run)
         if progress is not None:
             _refuse_fewer_epochs(config, progress.epoch)
-            journal.resumed(progress.epoch)
+        # Whatever refuses to go on with a run comes before this, so that the run's folder stays as it is.
+        journal.begin(None if progress is None else progress.epoch)
         recorder = stack.enter_context(experiment.recording(run, progress))
 
         if progress is None:

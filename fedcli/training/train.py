@@ -59,16 +59,18 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
 
         observer.preparing("compiling the round")
         experiment = stack.enter_context(Experiment.build(config, dataset(), runtime))
-        progress = experiment.restore(run)
-        if progress is not None:
-            _refuse_fewer_rounds(config, progress.round)
-            journal.resumed(progress.round)
-        recorder = stack.enter_context(experiment.recording(run, progress))
+        resumed = experiment.restore(run)
+        progress = experiment.initial_progress() if resumed is None else resumed
+        privacy = experiment.privacy(progress.state)
+        last = privacy.last_round(config.rounds)
+        _refuse_fewer_rounds(config, progress.round)
+        _refuse_less_epsilon(config, privacy, progress.round, last)
+        experiment.check_files(run, resumed)
+        # Whatever refuses to go on with a run comes before this, so that the run's folder stays as it is.
+        journal.begin(None if resumed is None else resumed.round)
+        recorder = stack.enter_context(experiment.recording(run, resumed))
 
-        if progress is None:
-            progress = experiment.initial_progress()
-            privacy = experiment.privacy(progress.state)
-            last = privacy.last_round(config.rounds)
+        if resumed is None:
             row: Row = {
                 "round": 0,
                 **experiment.evaluate(progress.state),
@@ -81,13 +83,10 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
             observer.started(0, last)
             observer.row(row)
         else:
-            privacy = experiment.privacy(progress.state)
-            last = privacy.last_round(config.rounds)
-            _refuse_less_epsilon(config, privacy, progress.round, last)
             observer.started(progress.round, last)
         if privacy.reason is not None:
             _log.warning("no epsilon is stated: %s", privacy.reason)
-        stack.enter_context(_privacy_recorded(privacy, config, journal, lambda: progress.round if progress else 0))
+        stack.enter_context(_privacy_recorded(privacy, config, journal, lambda: progress.round))
 
         for round in range(progress.round + 1, last + 1):
             _stop_if_asked(stop, progress.round, run, config.command)
