@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from fedcli.errors import RunDirectoryError
+from fedcli.errors import ConfigError, RunDirectoryError
 from fedcli.runs.atomic import remove_leftovers
 from fedcli.runs.deferred import signals_deferred
 from fedcli.runs.directory import RunDirectory
+from fedcli.runs.inputs import differences
 from fedcli.runs.lock import RunLock
 from fedcli.runs.record import RunRecord, read_record, status_after, write_record
 
@@ -36,16 +37,44 @@ class Journal:
         self._has_begun = False
         self._log_size = run.run_log.stat().st_size if run.run_log.is_file() else 0
 
-    def begin(self, resumed_after: int | None = None) -> None:
-        """Begins to write the run's folder; for a new run that has happened already.
+    def refuse_other(self, inputs: Mapping[str, Any]) -> None:
+        """Refuses to go on with a run whose data, first model or third parties' code have changed.
 
         Args:
+            inputs: What the run would go on with; see `fedcli.runs.inputs`.
+
+        Raises:
+            ConfigError: They have.
+        """
+        if changed := differences(self.record.inputs, inputs):
+            raise ConfigError(
+                f"{self.run} was made with other inputs: {'; '.join(changed)}",
+                "restore what the run began with (its run.json names it), or start a new run",
+            )
+
+    def begin(self, inputs: Mapping[str, Any] | None = None, resumed_after: int | None = None) -> None:
+        """Begins to write the run's folder; for a new run, which has begun already, only notes the inputs.
+
+        Args:
+            inputs: What the run is made from; see `fedcli.runs.inputs`.
             resumed_after: The rounds (or epochs) after which the run goes on; None if it begins at the first.
         """
+        if resumed_after is None and inputs is not None:
+            # Of a run that goes on without known inputs, they stay unknown: those of its first rounds are.
+            self.record.inputs = dict(inputs)
         if self._has_begun:
+            self.write()
             return
+        before = self.record.fedcli_versions()
         remove_leftovers(self.run.path)
         self.record.resume(resumed_after)
+        if before and self.record.fedcli_versions() != before:
+            _log.warning(
+                "%s was made by fedcli %s, and goes on with fedcli %s: numbers may differ; run.json notes it",
+                self.run,
+                before[-1],
+                self.record.fedcli_versions()[-1],
+            )
         # run.json comes first: a run that is killed here can be taken up again by what run.json says.
         self._has_begun = True
         self.write()
@@ -128,7 +157,7 @@ def recorded(
         else:
             record = RunRecord.begin(id=id, command=command, argv=argv, overrides=overrides, seed=seed)
             journal = Journal(run, record, on_begin)
-            journal.begin()
+            journal.begin()  # its inputs are not known yet
     except BaseException:
         lock.release()
         raise

@@ -18,11 +18,12 @@ from fedcli.algorithms.base import AlgorithmConfig
 from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.attacks.none import NoAttack
 from fedcli.config.objective import check_objective
-from fedcli.config.schema import FinetuneConfig, TrainConfig
+from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
 from fedcli.datasets.origin import resolve_cache_dir
 from fedcli.distributors.broadcast import Broadcast
 from fedcli.errors import RunDirectoryError
+from fedcli.models.pretrained import Pretrained
 from fedcli.optimizers.sgd import SGD
 from fedcli.runs.atomic import write_json
 from fedcli.runs.directory import RunDirectory
@@ -142,12 +143,12 @@ class Experiment:
                 rates,
             )
 
-    def initial_progress(self) -> Progress:
+    def initial_progress(self, pretrained: Pretrained | None = None) -> Progress:
         """Makes the state before the first round: the model is pretrained, or initialised from the run's seed."""
         config = self.config
         state = self.runtime.initial_state(seed_words(config.seed, "server", 0))
-        if isinstance(config, FinetuneConfig):
-            weights: Weights = list(config.load_pretrained().weights)
+        if pretrained is not None:
+            weights: Weights = list(pretrained.weights)
         else:
             weights = initial_weights(config.model, self.dataset.spec, config.seed)
         state = with_seed(state, self.compiled, config.seed)
