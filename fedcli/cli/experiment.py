@@ -280,4 +280,5 @@ def _privacy_line(privacy: Mapping[str, Any]) -> str:
     return (
         f"privacy: epsilon {privacy['epsilon']:.4g} at delta {privacy['delta']:.3g} for the model, "
         f"neighbours: {privacy['neighbours']} of {privacy['clients']} clients"
+        + (f"; it began with {first}" if (first := privacy.get("first_model")) else "")
     )

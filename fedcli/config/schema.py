@@ -152,11 +152,14 @@ class FinetuneConfig(TrainConfig):
 
     Attributes:
         pretrained: Name, Keras file or run directory that the model and its first weights are from.
+        pretrained_is_public: Whether you vouch that the pretrained model has learned nothing of the clients, so that
+            epsilon need not count its training. Published models (`dickens`) are public without it.
     """
 
     command: ClassVar[str] = "finetune"
 
     pretrained: str = ""
+    pretrained_is_public: bool = False
 
     def load_pretrained(self) -> Pretrained:
         """Loads the pretrained model, fetching it first where it is not in the cache.

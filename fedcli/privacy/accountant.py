@@ -12,12 +12,13 @@ sampling, since each has its analysis:
   changes by up to the clipping norm. Mironov, Talwar and Zhang 2019, "Rényi Differential Privacy of the Sampled
   Gaussian Mechanism", https://arxiv.org/abs/1908.10530.
 
-Rounds compose by adding; from there to epsilon: Canonne, Kamath and Steinke 2020, https://arxiv.org/abs/2004.00010,
-proposition 12.
+Rounds compose by adding, also with those of the training that a fine-tuning goes on from; from there to epsilon:
+Canonne, Kamath and Steinke 2020, https://arxiv.org/abs/2004.00010, proposition 12.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 
 from fedcli.config.sampling import FIXED
 from fedcli.privacy.mechanism import GaussianSum, Mechanism, SkellamSum
+from fedcli.privacy.release import Release
 
 
 class Relation(StrEnum):
@@ -42,12 +44,15 @@ class Relation(StrEnum):
 class Accountant:
     """Knows the epsilon after any number of rounds, which are all alike.
 
+    A run that begins with a model that was trained on the same clients has spent what that training spent.
+
     Attributes:
         mechanism: What a round releases.
         scheme: How its clients are sampled: see `SamplingConfig.scheme`.
         population: All clients.
         clients_per_round: How many a round samples, on average.
         delta: The delta that epsilon is stated at.
+        before: What the training of the first model released of the same clients; its relation is the same.
     """
 
     mechanism: Mechanism
@@ -55,20 +60,27 @@ class Accountant:
     population: int
     clients_per_round: int
     delta: float
+    before: tuple[Release, ...] = ()
 
     @property
     def relation(self) -> Relation:
         """Which data sets are neighbours."""
-        return Relation.REPLACE_ONE if self.scheme == FIXED else Relation.ADD_OR_REMOVE_ONE
+        return relation_of(self.scheme)
+
+    def releases(self, rounds: int) -> tuple[Release, ...]:
+        """Returns all that is released of the clients after so many rounds."""
+        own = Release(self.mechanism, self.scheme, self.population, self.clients_per_round, rounds)
+        return (*self.before, own)
 
     def epsilon(self, rounds: int) -> float:
         """Returns epsilon after so many rounds; infinite where there is no bound."""
         from dp_accounting.rdp.rdp_privacy_accountant import compute_epsilon
 
-        if rounds == 0:
+        released = [release for release in self.releases(rounds) if release.rounds]
+        if not released:
             return 0.0
-        orders, divergences = self._round
-        return float(compute_epsilon(orders, rounds * divergences, self.delta)[0])
+        orders, divergences = _composed(released)
+        return float(compute_epsilon(orders, divergences, self.delta)[0])
 
     def rounds_within(self, max_epsilon: float, most: int) -> int:
         """Returns how many rounds, at most so many, keep epsilon at or below a bound."""
@@ -81,10 +93,22 @@ class Accountant:
                 too_many = middle
         return enough
 
-    @property
-    def _round(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The orders, and one round's Rényi divergence of each."""
-        return _divergences(self.mechanism, self.scheme, self.population, self.clients_per_round)
+
+def relation_of(scheme: str) -> Relation:
+    """Returns which data sets are neighbours for a sampling scheme."""
+    return Relation.REPLACE_ONE if scheme == FIXED else Relation.ADD_OR_REMOVE_ONE
+
+
+def _composed(releases: Sequence[Release]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns the Rényi orders that all mechanisms have, and the divergence of all releases together for each."""
+    spent = []
+    for release in releases:
+        orders, divergences = _divergences(
+            release.mechanism, release.scheme, release.population, release.clients_per_round
+        )
+        spent.append((np.asarray(orders, np.float64), release.rounds * divergences))
+    common = functools.reduce(np.intersect1d, [orders for orders, _ in spent])
+    return common, np.sum([divergences[np.isin(orders, common)] for orders, divergences in spent], axis=0)
 
 
 @lru_cache  # it takes half a second, and jobs of a sweep differ mostly in something else

@@ -68,7 +68,9 @@ def _ended(statement: Mapping[str, Any]) -> str | None:
 def _sentence(statement: Mapping[str, Any]) -> str:
     if statement.get(EPSILON) is None:
         return f"no epsilon is stated: {statement.get('not_covered', 'the run did not say why')}"
+    first = statement.get("first_model")
+    begins = f"; the first model is {first}" if isinstance(first, str) else ""
     return (
         f"epsilon is that of the model at delta {number(statement.get('delta'))}; neighbours differ in a client "
-        f"({statement.get('neighbours')})"
+        f"({statement.get('neighbours')}){begins}"
     )

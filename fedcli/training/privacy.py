@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
 from fedcli.columns import PRIVACY
-from fedcli.config.schema import TrainConfig
-from fedcli.privacy.accountant import Accountant
+from fedcli.config.schema import FinetuneConfig, TrainConfig
+from fedcli.errors import ConfigError
+from fedcli.models.pretrained import PUBLISHED
+from fedcli.privacy.accountant import Accountant, relation_of
 from fedcli.privacy.coverage import not_covered
+from fedcli.privacy.first_model import FirstModel, first_model
 from fedcli.runs.metrics import Row
 
 
@@ -27,15 +31,36 @@ class Privacy:
         accountant: Knows epsilon; None where none can be stated.
         reason: Why none can be stated, where the aggregator adds noise all the same.
         max_epsilon: Where the run ends; None for no limit.
+        first_model: What is known of the model that the run begins with.
+        partition: The run's partition, which makes the clients that epsilon is of.
     """
 
     accountant: Accountant | None = None
     reason: str | None = None
     max_epsilon: float | None = None
+    first_model: FirstModel = field(default_factory=FirstModel)
+    partition: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, config: TrainConfig, population: int, state: Mapping[str, float]) -> Privacy:
-        """Makes it of a config, the number of clients and the scalars of the aggregator's state."""
+    def of(
+        cls,
+        config: TrainConfig,
+        population: int,
+        state: Mapping[str, float],
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Privacy:
+        """Makes the account of a run.
+
+        Args:
+            config: The run's config.
+            population: Number of clients.
+            state: The scalars of the aggregator's state.
+            inputs: The run's data and pretrained model; see `fedcli.runs.inputs`.
+
+        Raises:
+            ConfigError: `privacy.max_epsilon` is given and no epsilon can be stated, or the pretrained model's training
+                has spent more already.
+        """
         if not config.aggregator.adds_noise:
             return cls()
         if reason := not_covered(config):
@@ -43,14 +68,30 @@ class Privacy:
         mechanism = config.aggregator.mechanism(state)
         if mechanism is None:
             return cls(reason=f"aggregator={config.aggregator.name} does not tell what it releases")
+        partition = dataclasses.asdict(config.partition)
+        first = _first_model(config, partition, inputs or {})
+        max_epsilon = config.privacy.max_epsilon
+        if first.reason is not None:
+            if max_epsilon is not None:
+                raise ConfigError(
+                    f"privacy.max_epsilon={max_epsilon:g}: no epsilon can be stated: {first.reason}",
+                    "leave privacy.max_epsilon out, or set pretrained_is_public=true if the model is public",
+                )
+            return cls(reason=first.reason)
         accountant = Accountant(
             mechanism,
             config.sampling.scheme,
             population,
             config.clients_per_round,
             config.privacy.delta_of(population),
+            first.releases,
         )
-        return cls(accountant, max_epsilon=config.privacy.max_epsilon)
+        if max_epsilon is not None and (spent := accountant.epsilon(0)) > max_epsilon:
+            raise ConfigError(
+                f"privacy.max_epsilon={max_epsilon:g}: training the pretrained model has spent {spent:.6g} already",
+                "raise privacy.max_epsilon, or choose another pretrained model",
+            )
+        return cls(accountant, None, max_epsilon, first, partition)
 
     def row(self, round: int) -> Row:
         """Returns epsilon after a round, as metrics.csv has it."""
@@ -85,5 +126,22 @@ class Privacy:
             "clients_per_round": self.accountant.clients_per_round,
             "sampling": self.accountant.scheme,
             "accountant": f"dp-accounting {version('dp-accounting')}, Rényi",
+            "first_model": self.first_model.description,
+            "partition": dict(self.partition),
+            "releases": [release.to_json() for release in self.accountant.releases(round)],
             "ended": ended,
         }
+
+
+def _first_model(config: TrainConfig, partition: Mapping[str, Any], inputs: Mapping[str, Any]) -> FirstModel:
+    if not isinstance(config, FinetuneConfig):
+        return FirstModel()
+    data = inputs.get("data") or {}
+    return first_model(
+        inputs.get("pretrained") or {"name": config.pretrained},
+        data=data.get("sha256"),
+        partition=partition,
+        relation=relation_of(config.sampling.scheme),
+        is_published=config.pretrained in PUBLISHED,
+        is_vouched_for=config.pretrained_is_public,
+    )

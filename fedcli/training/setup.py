@@ -219,14 +219,14 @@ class Experiment:
             row |= zip(_TEXT_COLUMNS, (1 / self.dataset.spec.num_classes, chance.accuracy), strict=True)
         return row
 
-    def privacy(self, state: State) -> Privacy:
-        """Makes what accounts for the run's privacy, from a server's state."""
+    def privacy(self, state: State, inputs: Mapping[str, Any] | None) -> Privacy:
+        """Makes what accounts for the run's privacy, from a server's state and the run's inputs; see `Privacy.of`."""
         scalars = {
             leaf.path: float(value.item())
             for leaf, value in zip(self.compiled.state, state, strict=True)
             if leaf.path.startswith("aggregator/") and leaf.shape == () and np.isreal(value)
         }
-        return Privacy.of(self.config, len(self.dataset.client_ids), scalars)
+        return Privacy.of(self.config, len(self.dataset.client_ids), scalars, inputs)
 
     def evaluate_clients(self, state: State, round: int, last: int) -> ClientResults | None:
         """Evaluates the model of a round for each client by itself, where it is this round's turn, or the last one."""

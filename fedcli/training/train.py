@@ -66,7 +66,8 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
         experiment = stack.enter_context(Experiment.build(config, loaded.dataset, runtime))
         resumed = experiment.restore(run)
         progress = experiment.initial_progress(loaded.pretrained) if resumed is None else resumed
-        privacy = experiment.privacy(progress.state)
+        # A resumed run's record knows the first model as it was, whatever became of the run that made it.
+        privacy = experiment.privacy(progress.state, journal.record.inputs or loaded.inputs)
         last = privacy.last_round(config.rounds)
         _refuse_fewer_rounds(config, progress.round)
         _refuse_less_epsilon(config, privacy, progress.round, last)

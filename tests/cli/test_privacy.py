@@ -114,6 +114,66 @@ def test_no_epsilon_is_stated_where_it_is_not_covered(train, invoke):
     assert "no epsilon is stated: sampling" in shown
 
 
+@pytest.fixture
+def finetune(invoke):
+    def run(pretrained, *arguments, code=0):
+        keys = [key for key in TINY if not key.startswith("model")]
+        result = invoke("finetune", "--pretrained", str(pretrained), "dataset=digits", *keys, *arguments)
+        assert result.exit_code == code, result.stderr
+        if code:
+            return result
+        run.said = result.stderr
+        return Path(result.stderr.split("run:")[1].split()[0])
+
+    return run
+
+
+def test_epsilon_of_a_fine_tuned_model_counts_its_training_on_the_same_clients(train, finetune, invoke):
+    first = train("rounds=2", *DP)
+    run = finetune(first, "rounds=2", *DP)
+    expected = [epsilon_by_hand(rounds) for rounds in (2, 3, 4)]
+    assert [float(row["epsilon"]) for row in metrics(run)] == pytest.approx(expected, rel=1e-9)
+    assert (
+        record(run)["privacy"]["first_model"]
+        == f"{first}, which had spent epsilon {expected[0]:.4g} of the same clients"
+    )
+    assert "it began with" in finetune.said
+    assert "the first model is" in invoke("compare", str(run)).stdout
+    # A third run counts both, and so does a resume, also when the records of the runs before are gone.
+    third = finetune(run, "rounds=1", *DP)
+    (run / "run.json").unlink()
+    (first / "run.json").unlink()
+    assert invoke("finetune", "--resume", str(third), "rounds=2").exit_code == 0
+    assert float(metrics(third)[-1]["epsilon"]) == pytest.approx(epsilon_by_hand(6), rel=1e-9)
+
+
+def test_a_limit_counts_what_the_first_model_has_spent(train, finetune):
+    first = train("rounds=2", *DP)
+    run = finetune(first, "rounds=9", *DP, f"privacy.max_epsilon={epsilon_by_hand(3) + 1e-6}")
+    assert [row["round"] for row in metrics(run)] == ["0", "1"]
+    refused = finetune(first, "rounds=9", *DP, f"privacy.max_epsilon={epsilon_by_hand(2) - 1e-6}", code=2)
+    assert "has spent" in refused.stderr
+
+
+def test_no_epsilon_is_stated_of_a_model_that_was_trained_without_noise(train, finetune):
+    first = train("rounds=1")
+    run = finetune(first, "rounds=1", *DP)
+    assert record(run)["privacy"]["epsilon"] is None
+    assert "on the same clients without noise" in record(run)["privacy"]["not_covered"]
+    assert [row["epsilon"] for row in metrics(run)] == ["", ""]
+    assert "without noise" in finetune(first, "rounds=1", *DP, "privacy.max_epsilon=9", code=2).stderr
+    # Another partition has other clients, and a file by itself tells nothing.
+    noisy = train("rounds=1", *DP)
+    dealt = finetune(noisy, "rounds=1", *DP, "partition=iid", "partition.num_clients=13")
+    assert "other data" in record(dealt)["privacy"]["not_covered"]
+    file = Path("copied.keras")
+    file.write_bytes((noisy / "model.keras").read_bytes())
+    assert "nothing tells" in record(finetune(file, "rounds=1", *DP))["privacy"]["not_covered"]
+    vouched = finetune(file, "rounds=1", *DP, "pretrained_is_public=true")
+    assert record(vouched)["privacy"]["epsilon"] == pytest.approx(epsilon_by_hand(1), rel=1e-9)
+    assert record(vouched)["privacy"]["first_model"].startswith("public weights: copied.keras")
+
+
 def test_poisson_sampling(train):
     run = train(
         "rounds=4", *DP, "sampling.scheme=poisson", "clients_per_round=1", "aggregator.clients_per_round=3", "seed=9"
