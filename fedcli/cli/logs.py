@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fedcli.cli.console import output
+from fedcli.masking import masked
 from fedcli.runs.atomic import storage_errors
 
 
@@ -29,7 +30,14 @@ class _WithoutTraceback(logging.Formatter):
     """Leaves tracebacks to run.log."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return record.getMessage()
+        return masked(record.getMessage())
+
+
+class _Masked(logging.Formatter):
+    """Writes no password of a URL."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
 
 
 @contextmanager
@@ -41,7 +49,7 @@ def logging_to(path: Path) -> Iterator[None]:
     """
     with storage_errors(path):
         handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     # A full disk must not end a run by its log: what matters is written elsewhere, and fails there.
     handler.handleError = lambda record: None  # type: ignore[method-assign]
     root = logging.getLogger()
