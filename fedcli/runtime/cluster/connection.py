@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,10 @@ def _lock_local_ray() -> None:
         RAY_AUTH_TOKEN=secrets.token_hex(32),
         RAY_USAGE_STATS_ENABLED="0",
     )
+    # Each node's agent runs an HTTP server, with the dashboard or without, that takes jobs from whoever can reach it:
+    # before Ray 2.54 it does not ask for the token. Ray starts the agent without the server where these packages are
+    # missing, as in an installation without the extra `ray[default]`. This process and its children do without them.
+    sys.modules["ray.dashboard.optional_deps"] = None  # type: ignore[assignment]
 
 
 def _local_options(config: Ray, folder: Path, cores: int) -> dict[str, Any]:
