@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from fedcli.runs.ownership import is_own
 from fedcli.runs.record import RunRecord, read_record
 from fedcli.runs.sweep import SweepDirectory
 from fedcli.runtime import runtimes
+from fedcli.shell import shown_path
 
 #: Keys that a resumed run may change: they do not touch what was measured before.
 CHANGEABLE = {
@@ -61,8 +61,10 @@ def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
     run = RunDirectory(Path(path))
     if not run.is_recorded or not run.config_yaml.is_file():
         if SweepDirectory(path).is_recorded:
-            raise RunDirectoryError(f"{path} is a sweep", f"go on with: fedcli {command} -m --resume {path}")
-        below = [str(found) for found in find_runs([path])] if Path(path).is_dir() else []
+            raise RunDirectoryError(
+                f"{path} is a sweep", f"go on with: fedcli {command} -m --resume {shown_path(path)}"
+            )
+        below = [shown_path(found.path) for found in find_runs([path])] if Path(path).is_dir() else []
         raise RunDirectoryError(
             f"{path}: no run to resume",
             f"runs below it: {', '.join(below[-3:])}" if below else "give a run's folder, or --resume auto",
@@ -71,7 +73,7 @@ def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
     if record.command != command:
         raise RunDirectoryError(
             f"{path} was made by fedcli {record.command}",
-            f"go on with: fedcli {record.command} --resume {path}",
+            f"go on with: fedcli {record.command} --resume {shown_path(path)}",
         )
     return run, record
 
@@ -128,7 +130,7 @@ def continued(run: RunDirectory, record: RunRecord, now: Sequence[str]) -> list[
     if chosen and chosen[-1] in runtimes.components:
         known = {f"runtime.{item.name}" for item in dataclasses.fields(runtimes[chosen[-1]])}
         before = [one for one in before if not one.startswith("runtime.") or one.partition("=")[0] in known]
-    command = f"fedcli {record.command} --resume {shlex.quote(str(run))}"
+    command = f"fedcli {record.command} --resume {shown_path(run.path)}"
     return [*replayed(run.run_json, before, now, command), *now]
 
 
