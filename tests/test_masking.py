@@ -56,6 +56,7 @@ def test_errors_show_no_password():
 def test_the_log_shows_no_password(tmp_path):
     from fedcli.cli.logs import logging_to
 
-    with logging_to(tmp_path / "run.log"):
+    with logging_to(tmp_path / "run.log") as open_log:
+        open_log()
         logging.getLogger("fedcli").warning("asking %s", "https://me:pw@host/a")
     assert "https://***@host/a" in (tmp_path / "run.log").read_text()
