@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -167,7 +166,7 @@ def continued(run: RunDirectory, record: RunRecord, now: Sequence[str]) -> list[
     if chosen and chosen[-1] in runtimes.components:
         known = {f"runtime.{item.name}" for item in dataclasses.fields(runtimes[chosen[-1]])}
         before = [one for one in before if not one.startswith("runtime.") or one.partition("=")[0] in known]
-    command = f"fedcli {record.command} --resume {shlex.quote(str(run))}"
+    command = f"fedcli {record.command} --resume {shown_path(run.path)}"
     return [*replayed(run.run_json, before, now, command), *now]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def resumed_plan(arguments: Arguments) -> SweepPlan | None:
     else:
         sweep = SweepDirectory(Path(str(arguments.resume)))
         record = _record_at(sweep, arguments)
-        command = f"fedcli {record.command} -m --resume {shlex.quote(str(sweep))}"
+        command = f"fedcli {record.command} -m --resume {shown_path(sweep.path)}"
         recorded = replayed(sweep.sweep_json, record.overrides, arguments.overrides, command)
         overrides = [*recorded, *arguments.overrides]
     plan = plan_sweep(dataclasses.replace(arguments, overrides=overrides), sweep.path)
