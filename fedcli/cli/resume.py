@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from fedcli.cli.kinds import kind_of
 from fedcli.config.flat import flat
 from fedcli.config.typed import typed
 from fedcli.errors import ConfigError, RunDirectoryError
@@ -127,6 +128,22 @@ def saved_config(run: RunDirectory, schema: type[Any]) -> Any:
     if not isinstance(plain, dict):
         raise RunDirectoryError(f"{run.config_yaml}: not a config", "the file is damaged; start a new run")
     return typed({str(key): value for key, value in plain.items()}, schema)
+
+
+def refuse_longer_job(run: RunDirectory, before: Any, now: Any, command: str) -> None:
+    """Refuses to make one job of a sweep longer or shorter than the others: sweep.json says how long they are.
+
+    Raises:
+        ConfigError: The run is a job of a sweep, and another length is asked for.
+    """
+    sweep = SweepDirectory(run.path.parent)
+    key = kind_of(command).length
+    old, new = getattr(before, key), getattr(now, key)
+    if sweep.is_recorded and old != new:
+        raise ConfigError(
+            f"{key}={new}: {run} is a job of a sweep, with {key}={old}",
+            f"resume the sweep: fedcli {command} -m --resume {sweep} {key}={new}",
+        )
 
 
 def has_nothing_to_do(run: RunDirectory, record: RunRecord, before: Any, now: Any) -> bool:
