@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.quoting import quoted
+from fedcli.errors import OutputError
 from fedcli.runs.directory import RunDirectory
+from fedcli.shell import command_line, shown_path
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -83,7 +85,7 @@ def _run_once(arguments: Arguments) -> None:
     if resumed is not None:
         run, record = resumed
         before = _config_before(arguments, run, record)
-        arguments = dataclasses.replace(arguments, overrides=continued(record.overrides, arguments.overrides))
+        arguments = dataclasses.replace(arguments, overrides=continued(run, record, arguments.overrides))
         request = request_of(arguments, record.id, [f"hydra.run.dir={quoted(str(run.path))}"])
 
     def check(composed: DictConfig, folder: Path) -> tuple[Any, DictConfig]:
@@ -120,12 +122,12 @@ def _config_before(arguments: Arguments, run: RunDirectory, record: RunRecord) -
     """Returns the config that a run was made with: its config.yaml, or what run.json says if it was killed before."""
     from fedcli.cli import hydra_bridge
     from fedcli.cli.kinds import kind_of
-    from fedcli.cli.resume import saved_config
+    from fedcli.cli.resume import continued, saved_config
 
     kind = kind_of(arguments.command)
     if run.config_yaml.is_file():
         return saved_config(run, kind.schema)
-    request = request_of(dataclasses.replace(arguments, overrides=record.overrides), record.id)
+    request = request_of(dataclasses.replace(arguments, overrides=continued(run, record, [])), record.id)
     return kind.check(hydra_bridge.compose(request, kind.schema))
 
 
@@ -208,6 +210,7 @@ def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext
 
     from fedcli.cli.hydra_bridge import write_record
     from fedcli.cli.logs import logging_to
+    from fedcli.cli.streams import not_waiting_for_readers
     from fedcli.runs.atomic import write_text
     from fedcli.runs.recorded import recorded
 
@@ -229,8 +232,10 @@ def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext
                 is_new=context.is_new,
                 on_begin=begin,
             ) as journal,
+            not_waiting_for_readers(),
             progress,
         ):
+            output.go_on = f"fedcli {context.command} --resume {shown_path(run.path)}"
             return kind.run(config, run, progress, journal)
 
 
@@ -241,11 +246,19 @@ def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:
         run: The run.
         result: What result.json says.
         unit: What a run is counted in, `rounds` or `epochs`.
+
+    Raises:
+        OutputError: stdout cannot be written.
     """
     from fedcli.cli.progress import duration, mebibits
 
     if output.json:
-        output.document({"run": str(run), "status": "completed", **result})
+        try:
+            output.document({"run": str(run), "status": "completed", **result})
+        except OutputError as error:
+            raise OutputError(
+                error.message, f"the run is completed, its result is in {shown_path(run.result_json)}"
+            ) from error
         return
     final, best = result["final"], result["best"].get("eval/accuracy")
     line = f"done: {result['rounds']} {unit} in {duration(result['seconds'])}"
@@ -263,7 +276,7 @@ def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:
         output.say(
             f"model:  {made['name']}, of epoch {made['epoch']}: held-out loss {made['eval/loss']:.4f}, "
             f"accuracy {made['eval/accuracy']:.4f}\n"
-            f"try:    fedcli generate --pretrained {made['name']}"
+            f"try:    {command_line('fedcli', 'generate', '--pretrained', made['name'])}"
         )
     output.say(f"run:    {shown_path(run.path)}\ncurves: tensorboard --logdir {shown_path(run.events)}")
 

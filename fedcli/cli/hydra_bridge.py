@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fedcli.cli.composed_once import ComposedOnce
+from fedcli.cli.named_code import refuse_named_code
 from fedcli.config.location import config_folder
 from fedcli.config.typed import typed
 from fedcli.errors import ConfigError
@@ -193,7 +194,9 @@ def _composed(request: HydraRequest, mode: RunMode) -> Iterator[tuple[ConfigLoad
     with _hydra(request) as engine:
         loader = engine.config_loader
         arguments = [*_arguments(request), _NO_RECORD]
-        yield loader, loader.load_configuration(request.config_name, arguments, mode)
+        config = loader.load_configuration(request.config_name, arguments, mode)
+        refuse_named_code(config, request.overrides)
+        yield loader, config
 
 
 @contextmanager

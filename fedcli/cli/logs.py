@@ -10,6 +10,7 @@ from logging.handlers import MemoryHandler
 from pathlib import Path
 
 from fedcli.cli.console import output
+from fedcli.cli.streams import log_problems
 from fedcli.runs.atomic import storage_errors
 
 
@@ -51,7 +52,7 @@ def logging_to(path: Path) -> Iterator[Callable[[], None]]:
 
     def opened() -> None:
         with storage_errors(path):
-            handler = logging.FileHandler(path, encoding="utf-8")
+            handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         # A full disk must not end a run by its log: what matters is written elsewhere, and fails there.
         handler.handleError = lambda record: None  # type: ignore[method-assign]
@@ -61,8 +62,13 @@ def logging_to(path: Path) -> Iterator[Callable[[], None]]:
         root.addHandler(handler)
         root.removeHandler(held)
 
+    log_problems()
     try:
         yield opened
+    except Exception:
+        if len(handlers) > 1:  # else the log is as it was
+            output.run_log = path
+        raise
     finally:
         for handler in handlers:
             root.removeHandler(handler)

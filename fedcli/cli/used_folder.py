@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fedcli.cli.console import shown_path
 from fedcli.errors import ConfigError, RunDirectoryError
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.record import read_record
 from fedcli.runs.sweep import SweepDirectory, read_sweep
+from fedcli.shell import shown_path
 
 
 def refuse_used(folder: Path, key: str, command: str) -> None:
