@@ -165,7 +165,10 @@ def _resumed(arguments: Arguments, request: HydraRequest) -> tuple[RunDirectory,
     if arguments.resume != "auto":
         return run_to_resume(arguments.resume, arguments.command)
     kind = kind_of(arguments.command)
-    found = latest_resumable(kind.check(hydra_bridge.compose(request, kind.schema)), arguments.command)
+    # A folder that is named is where a scheduler's script finds its run again, wherever output_dir is.
+    named = [word.partition("=")[2].strip("'\"") for word in arguments.overrides if word.startswith("hydra.run.dir=")]
+    config = kind.check(hydra_bridge.compose(request, kind.schema))
+    found = latest_resumable(config, arguments.command, named[-1:])
     output.say(
         f"resuming {shown_path(found[0].path)}" if found else "no unfinished run of this config; starting a new one"
     )

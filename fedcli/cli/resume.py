@@ -93,15 +93,19 @@ def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
     return run, record
 
 
-def latest_resumable(config: Any, command: str) -> tuple[RunDirectory, RunRecord] | None:
+def latest_resumable(config: Any, command: str, folders: Sequence[str] = ()) -> tuple[RunDirectory, RunRecord] | None:
     """Returns the newest unfinished run of the same user and config, None if there is none.
 
     A completed run is left alone, also where it has fewer rounds; so is a job of a sweep, which `-m --resume` goes on
     with.
+
+    Args:
+        config: The config.
+        command: The fedcli command.
+        folders: Folders that come before the runs of `output_dir`.
     """
-    if not Path(config.output_dir).is_dir():
-        return None
-    for run in reversed(find_runs([config.output_dir])):
+    below = [path for path in (config.output_dir, *folders) if Path(path).is_dir()]
+    for run in reversed(find_runs(below)):
         # Other users' runs in a shared folder are theirs, and what they wrote there is not for this user to go on with.
         if not is_own(run.path, run.run_json, run.config_yaml):
             continue

@@ -1,11 +1,11 @@
-"""Keeps new runs and sweeps out of folders that hold a run or a sweep already."""
+"""Keeps new runs, sweeps and reports out of folders that hold a run or a sweep already."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from fedcli.errors import ConfigError, RunDirectoryError
+from fedcli.errors import ConfigError, RunDirectoryError, UsageError
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.record import read_record
 from fedcli.runs.sweep import SweepDirectory, read_sweep
@@ -40,6 +40,28 @@ def refuse_used(folder: Path, key: str, command: str) -> None:
         raise ConfigError(f"{key}={shown}: the folder holds files of a run already, {', '.join(left)}", other)
     if outer := _run_or_sweep_above(folder):
         raise ConfigError(f"{key}={shown}: the folder is inside of {outer}, which holds a run or a sweep", other)
+
+
+def refuse_in_a_run(file: Path, option: str) -> None:
+    """Refuses to write a file into the folder of a run: nothing but the run itself changes it.
+
+    Args:
+        file: The file, which need not exist.
+        option: The option that names it.
+
+    Raises:
+        UsageError: The file is in such a folder.
+    """
+    for parent in Path(os.path.abspath(file)).parents:
+        run = RunDirectory(parent)
+        try:
+            if run.is_recorded and read_record(run.run_json):
+                raise UsageError(
+                    f"{option} {shown_path(file)}: {shown_path(parent)} is the folder of a run, and not for other files",
+                    f"choose another place: {option} {shown_path(file.name)}",
+                )
+        except RunDirectoryError:
+            continue  # another program's
 
 
 def _run_or_sweep_above(folder: Path) -> str | None:

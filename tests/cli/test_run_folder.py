@@ -122,6 +122,13 @@ def test_auto_leaves_completed_runs_and_jobs_of_sweeps_alone(train, invoke):
     assert files(job) == before
 
 
+def test_auto_finds_the_run_of_a_folder_that_is_named(train):
+    run = train("rounds=2", "hydra.run.dir=elsewhere/D")
+    (run / "run.json").write_text(json.dumps({**record(run), "status": "interrupted"}))
+    assert train("rounds=4", "hydra.run.dir=elsewhere/D", "--resume", "auto") == run
+    assert record(run)["resumed"] == [2]
+
+
 def test_a_resumed_sweep_leaves_its_completed_jobs_as_they_are(invoke):
     arguments = ["train", "-m", *TINY, "rounds=2", "seed=1,2,3", "hydra.sweep.dir=S", "checkpoint.every=1"]
     assert invoke(*arguments).exit_code == 0
@@ -242,6 +249,17 @@ def test_compare_leaves_out_a_run_without_a_row(train, invoke):
     lines = (run / "metrics.csv").read_bytes().splitlines(keepends=True)
     (run / "metrics.csv").write_bytes(b"".join([*lines[:2], *lines[3:]]))
     assert "metrics.csv has no row of round 1" in invoke("compare", str(run)).stdout
+
+
+@pytest.mark.parametrize("option", ["--html", "--png"])
+@pytest.mark.parametrize("name", ["metrics.csv", "events/report.png"])
+def test_compare_does_not_write_into_a_run(train, invoke, option, name):
+    run = train("rounds=1")
+    before = files("outputs")
+    result = invoke("compare", str(run), option, str(run / name))
+    assert result.exit_code == 2
+    assert "is the folder of a run" in result.stderr
+    assert files("outputs") == before
 
 
 def test_events_that_are_missing_are_written_anew(train):
