@@ -20,7 +20,7 @@ from fedcli.runs.metrics import last_round
 from fedcli.runs.ownership import is_own
 from fedcli.runs.record import RunRecord, read_record
 from fedcli.runs.result import read_result
-from fedcli.runs.sweep import SweepDirectory
+from fedcli.runs.sweep import SweepDirectory, sweep_of
 from fedcli.runtime import runtimes
 from fedcli.shell import shown_path
 
@@ -114,8 +114,7 @@ def latest_resumable(config: Any, command: str, folders: Sequence[str] = ()) -> 
             saved = saved_config(run, type(config))
         except (RunDirectoryError, ConfigError):
             continue
-        is_job = SweepDirectory(run.path.parent).is_recorded
-        unfinished = record.status != "completed" and not record.is_alive() and not is_job
+        unfinished = record.status != "completed" and not record.is_alive() and sweep_of(run) is None
         if record.command == command and unfinished and not changes(saved, config):
             return run, record
     return None
@@ -146,10 +145,10 @@ def refuse_longer_job(run: RunDirectory, before: Any, now: Any, command: str) ->
     Raises:
         ConfigError: The run is a job of a sweep, and another length is asked for.
     """
-    sweep = SweepDirectory(run.path.parent)
+    sweep = sweep_of(run)
     key = kind_of(command).length
     old, new = getattr(before, key), getattr(now, key)
-    if sweep.is_recorded and old != new:
+    if sweep is not None and old != new:
         raise ConfigError(
             f"{key}={new}: {run} is a job of a sweep, with {key}={old}",
             f"resume the sweep: fedcli {command} -m --resume {shown_path(sweep.path)} {key}={new}",

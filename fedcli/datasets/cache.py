@@ -93,6 +93,7 @@ def content_hash(file: Path, compute: Callable[[Path], str]) -> str:
         known = json.loads(memory.read_text(encoding="utf-8"))
         if (known["size"], known["mtime_ns"]) == (found.st_size, found.st_mtime_ns) and known["form"] == _CONTENT_FORM:
             return str(known["content"])
+    log.info("computing the fingerprint of %s", file.name)
     content = compute(file)
     known = {"form": _CONTENT_FORM, "size": found.st_size, "mtime_ns": found.st_mtime_ns, "content": content}
     with suppress(OSError):  # as it is where the cache is read-only

@@ -15,7 +15,7 @@ from fedcli.runs.atomic import storage_errors, write_text
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.record import RunRecord, read_record
 from fedcli.runs.result import read_result
-from fedcli.runs.sweep import SweepDirectory, SweepRecord, read_sweep
+from fedcli.runs.sweep import SweepDirectory, SweepRecord, read_sweep, sweep_of
 
 #: `killed`: run.json says `running`, but its process is gone. `elsewhere`: it says so of another machine.
 #: `not run`: the job has not begun.
@@ -126,8 +126,8 @@ def update_table_of(run: RunDirectory) -> None:
     Raises:
         RunDirectoryError: The file cannot be written.
     """
-    sweep = SweepDirectory(run.path.parent)
-    if sweep.is_recorded:
+    sweep = sweep_of(run)
+    if sweep is not None:
         try:
             record = read_sweep(sweep.sweep_json)
         except RunDirectoryError:

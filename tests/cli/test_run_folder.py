@@ -61,7 +61,9 @@ def test_a_folder_inside_of_a_sweep_is_refused(train, invoke):
     before = files("S")
     assert "holds a sweep already" in train("rounds=0", "hydra.run.dir=S", code=2).stderr
     assert "inside of S" in train("rounds=0", "hydra.run.dir=S/2", code=2).stderr
+    assert "inside of S" in train("-m", "seed=1,2", "hydra.sweep.dir=S/inner", code=2).stderr
     assert files("S") == before
+    train("rounds=0", "hydra.run.dir=S/beside")
 
 
 def test_another_programs_files_above_do_not_matter(train):
@@ -258,7 +260,7 @@ def test_compare_does_not_write_into_a_run(train, invoke, option, name):
     before = files("outputs")
     result = invoke("compare", str(run), option, str(run / name))
     assert result.exit_code == 2
-    assert "is the folder of a run" in result.stderr
+    assert "is a run's folder" in result.stderr
     assert files("outputs") == before
 
 
