@@ -234,6 +234,7 @@ TestFolder.settings = settings(
     max_examples=SEQUENCES,
     stateful_step_count=6,
     deadline=None,
+    database=None,  # it would be a folder in the folder that is tested
     derandomize=SEQUENCES == 200,
     suppress_health_check=list(HealthCheck),
 )
