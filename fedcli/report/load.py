@@ -157,6 +157,8 @@ def _incomplete(directory: RunDirectory, rows: list[Row]) -> list[str]:
     """Tells what a run that says it completed has lost since."""
     if not rows:
         return ["metrics.csv has no rows"]
+    if gap := next((index for index, row in enumerate(rows) if row["round"] != index), None):
+        return [f"metrics.csv has no row of round {gap}"]
     if not directory.result_json.is_file():
         return []
     try:
