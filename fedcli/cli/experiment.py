@@ -190,7 +190,8 @@ def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext
         ) as journal,
     ):
         write_text(run.config_yaml, OmegaConf.to_yaml(dataclasses.asdict(config)))
-        output.go_on = f"fedcli {context.command} --resume {shown_path(run.path)}"
+        # A sweep, of which this is a job, has said how to go on with all of it.
+        output.go_on = output.go_on or f"fedcli {context.command} --resume {shown_path(run.path)}"
         with not_waiting_for_readers(), progress:
             return kind.run(config, run, progress, journal)
 
