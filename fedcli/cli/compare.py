@@ -91,6 +91,7 @@ def command(
     Runs that are broken, unfinished or still running are listed, but enter no mean.
     """
     with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
+        from fedcli.columns import direction
         from fedcli.errors import UsageError
         from fedcli.report import table
         from fedcli.report.comparison import Question, compare, count
@@ -108,6 +109,11 @@ def command(
             [_pair(text) for text in baseline or ()],
         )
         comparison = compare(load_runs(paths), question)
+        if top is not None and sort is None and direction(metric) is None:
+            raise UsageError(
+                f"--top {top}: neither more nor less {metric} is known to be better, so no group is the best",
+                "say by which column: --sort final (the smallest first), --sort=-final or another",
+            )
         chosen = table.columns(comparison, None if columns is None else _names(columns))
         # The first N of no order would be any N.
         groups = table.ordered(comparison, sort or (None if top is None else "final"))

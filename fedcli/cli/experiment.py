@@ -81,7 +81,7 @@ def _run_once(arguments: Arguments) -> None:
     resumed = _resumed(arguments, request)
     if resumed is not None:
         run, record = resumed
-        arguments = dataclasses.replace(arguments, overrides=continued(record.overrides, arguments.overrides))
+        arguments = dataclasses.replace(arguments, overrides=continued(run, record, arguments.overrides))
         request = request_of(arguments, record.id, [f"hydra.run.dir={quoted(str(run.path))}"])
 
     def check(composed: DictConfig) -> Any:

@@ -189,12 +189,11 @@ def _newest_text_run() -> Path | None:
 
 
 def _is_for_text(config: Path) -> bool:
-    from omegaconf import OmegaConf
-
+    from fedcli.config.saved import read_saved
     from fedcli.models import models
 
     try:
-        name = OmegaConf.load(config)["model"]["name"]  # type: ignore[index]
+        name = read_saved(config)["model"]["name"]
     except Exception:
         # Whatever is wrong with a file that nobody named, it is not the run that is meant.
         return False

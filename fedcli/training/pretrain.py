@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from fedcli.config.pretrain import PretrainConfig
 from fedcli.errors import ConfigError, DivergedError, Interrupted
+from fedcli.models.vocabulary import unknown_note
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.recorded import Journal
@@ -22,9 +23,6 @@ from fedcli.training.observer import Observer
 from fedcli.training.text_file import TrainingText, load_text
 
 _log = logging.getLogger(__name__)
-
-#: How many kinds of characters outside the vocabulary a message lists.
-_LISTED = 8
 
 
 class EpochObserver(Observer, Protocol):
@@ -116,18 +114,7 @@ def pretrain(config: PretrainConfig, run: RunDirectory, observer: EpochObserver,
 
 def _report_unknown(text: TrainingText) -> None:
     if text.unknown:
-        count = sum(text.unknown.values())
-        # Escaped, since such a character may well be one that no terminal shows.
-        listed = ", ".join(f"{c!a} ({n:,})" for c, n in list(text.unknown.items())[:_LISTED])
-        more = f" and {len(text.unknown) - _LISTED} more" if len(text.unknown) > _LISTED else ""
-        _log.warning(
-            "%s of %s characters (%.2g %%) are outside the vocabulary and read as 'd': %s%s",
-            f"{count:,}",
-            f"{text.characters:,}",
-            100 * count / text.characters,
-            listed,
-            more,
-        )
+        _log.warning("%s", unknown_note(text.unknown, sum(text.unknown.values()), text.characters, "characters"))
 
 
 def _stop_if_asked(stop: StopRequest, epoch: int, run: RunDirectory) -> None:

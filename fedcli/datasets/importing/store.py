@@ -44,6 +44,7 @@ class About:
         source: Path of what was imported.
         split: How train and test were split, for people.
         imported_at: When, ISO 8601 in UTC.
+        notes: What people should know of how the source was read, a sentence each.
         version: Of this form.
     """
 
@@ -61,6 +62,7 @@ class About:
     source: str
     split: str
     imported_at: str
+    notes: Sequence[str] = ()
     version: int = 1
 
     def to_json(self) -> str:
@@ -129,6 +131,8 @@ def read_about(name: str, cache_dir: str | Path | None = None) -> About:
                 f"{file} was imported by a later fedcli (form {document['version']})",
                 "install that, or import it again",
             )
+        # Imports of earlier versions have no notes.
+        document = {"notes": [], **document}
         return About(**{field.name: document[field.name] for field in fields(About)})
     except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
         raise damaged(name, file) from error
