@@ -87,7 +87,8 @@ def in_terminal(start, *arguments, ignore_hangup=False):
 def read_until(master, pattern):
     """Reads what the terminal shows, some of its rounds only, until it matches."""
     seen = b""
-    while not re.search(pattern, seen):
+    # Numbers have colors.
+    while not re.search(pattern, re.sub(rb"\x1b\[[\d;?]*[a-zA-Z]", b"", seen)):
         seen += os.read(master, 4096)
 
 
