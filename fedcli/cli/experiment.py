@@ -238,7 +238,8 @@ def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext
             not_waiting_for_readers(),
             progress,
         ):
-            output.go_on = f"fedcli {context.command} --resume {shown_path(run.path)}"
+            # A sweep, of which this is a job, has said how to go on with all of it.
+            output.go_on = output.go_on or f"fedcli {context.command} --resume {shown_path(run.path)}"
             return kind.run(config, run, progress, journal)
 
 

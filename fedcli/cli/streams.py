@@ -127,7 +127,8 @@ class StandardStream(io.TextIOBase):
                     self._is_stalled = True
                     self._note("is not read: lines are left out until it is")
                 return
-            self._is_stalled = False
+            if self._is_stalled:
+                self._is_stalled, self.problem = False, None
             try:
                 view = view[os.write(self._descriptor, view if self.patience is None else view[:_PIECE]) :]
             except BlockingIOError:  # another program has set the pipe or terminal so

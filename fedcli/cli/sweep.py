@@ -57,6 +57,8 @@ def run_sweep(arguments: Arguments) -> None:
         else:
             remove_leftovers(sweep.path)
             write_sweep(sweep.sweep_json, record)
+            if record.jobs is not None:  # a search is not resumed
+                output.go_on = f"fedcli {record.command} -m --resume {shown_path(sweep.path)}"
             sweep.forget_stop()
             try:
                 _run_jobs(plan, finished, fail_fast=arguments.fail_fast)
