@@ -166,7 +166,7 @@ class Cohorts:
             up / reports if reports else expected.up,
         )
         downloads = self._downloads(cohort.asked, streams.down)
-        if self._changes is not None and (reports or self._config.aggregator.adds_noise):
+        if self._changes is not None and (reports or self._config.aggregator.server_adds_noise):
             # Else a round without a report leaves the model as it was, so there is no change of it to keep.
             self._changes.next_round(cohort.asked, self._per_client.change_bits + streams.down)
         sent_down, sent_up = sum(downloads), self._per_client.aggregated_bits * reports + up

@@ -206,17 +206,20 @@ def _run_round(
         result = run(cohort.reported)
         if len(result.left_out) < len(cohort.reported):
             return result
-    elif config.aggregator.adds_noise:
+    elif config.aggregator.server_adds_noise:
         result = run(())
     elif experiment.measures_broadcast and cohort.asked:
         # Whom the message goes to does not change its length: any client will do. What it trains is thrown away.
         result = replace(run(cohort.asked[:1], discard=True), left_out=())
     else:
         return RoundResult(progress.state, {})
-    if config.aggregator.adds_noise:
-        # To go without the noise would tell that nobody took part. There is nothing that training measured.
+    if config.aggregator.server_adds_noise:
+        # To go without the noise would tell that nobody took part. Training has measured nothing, and the clients' part
+        # of the state stays: the mean of no gradients, for example, is not finite.
         known = {path: value for path, value in result.metrics.items() if not path.startswith("client_work/")}
-        return replace(result, metrics=known)
+        leaves = zip(experiment.compiled.state, progress.state, result.state, strict=True)
+        state = [old if leaf.path.startswith("client_work/") else new for leaf, old, new in leaves]
+        return RoundResult(state, known, result.left_out)
     measured = {path: value for path, value in result.metrics.items() if path.startswith("distributor/")}
     return RoundResult(progress.state, measured, result.left_out)
 
@@ -306,7 +309,7 @@ def _refuse_divergence(config: TrainConfig, row: Mapping[str, Any], cohort: Coho
     Raises:
         DivergedError: A loss or the server's update is not finite, or the update of no client was.
     """
-    if not_finite and not cohort.reported and not config.aggregator.adds_noise:
+    if not_finite and not cohort.reported and not config.aggregator.server_adds_noise:
         raise DivergedError(
             f"no update of the {len(not_finite)} clients that trained in round {row['round']} is finite: "
             "training has diverged",

@@ -162,22 +162,38 @@ def test_a_round_in_which_every_update_is_not_finite_ends_the_run(tmp_path, aggr
     assert (last["clients/left_out"], last["train/loss"], last["eval/loss"] != "nan") == ("2", "", True)
 
 
-@pytest.mark.parametrize("counts", [(8, 0), (0, 8)])
-def test_noise_is_added_though_nobody_reports(tmp_path, counts):
-    """Whether the server adds noise must not depend on who reports."""
-    found, _ = run(
+@pytest.mark.parametrize("algorithm", [FedAvg(weighted=False), MimeLite(weighted=False)], ids=lambda one: one.name)
+def test_noise_is_added_though_nobody_reports(tmp_path, algorithm):
+    """Whether the server adds noise must not depend on who reports. What clients measure of gradients stays."""
+    found, directory = run(
         tmp_path / "run",
-        dataset=OddClients(counts=counts),
+        dataset=OddClients(counts=(8, 0)),
         clients_per_round=1,
-        rounds=3,
-        algorithm=FedAvg(weighted=False),
+        rounds=4,
+        algorithm=algorithm,
+        client_optimizer=SGD(learning_rate=0.1, momentum=0.9),
         aggregator=DP(clients_per_round=1),
     )
+    assert all(np.isfinite(tensor).all() for tensor in state_of(directory).values())
     idle = [row for row in found[1:] if row["clients/left_out"] == "1"]
     assert idle
     for row in idle:
         assert row["eval/loss"] != found[int(row["round"]) - 1]["eval/loss"]
         assert row["train/loss"] == ""
+
+
+def test_a_round_without_reports_has_no_noise_where_clients_make_it(tmp_path):
+    found, directory = run(
+        tmp_path / "run",
+        dataset=OddClients(counts=(8, 8)),
+        clients_per_round=2,
+        sampling=SamplingConfig(deadline=1e-9),
+        algorithm=FedAvg(weighted=False),
+        aggregator=DDP(clients_per_round=2),
+    )
+    assert {row["clients/reported"] for row in found} == {"0"}
+    assert len({row["eval/loss"] for row in found}) == 1
+    assert all(np.isfinite(tensor).all() for tensor in state_of(directory).values())
 
 
 def test_idle_clients_add_their_noise_where_clients_make_it(tmp_path):
