@@ -11,10 +11,10 @@ from fedcli.datasets.base import DatasetConfig, DataSource, DataSpec, FederatedD
 from fedcli.datasets.importing.features import INPUT_FEATURES
 from fedcli.datasets.importing.store import About, check_intact, imported_file, imported_names, read_about
 from fedcli.datasets.labelled import LabelledDataset
-from fedcli.datasets.snippets import SnippetDataset
+from fedcli.datasets.snippets import SnippetDataset, UnknownBytes
 from fedcli.datasets.sqlite import TEST, TRAIN, ClientDatabase
 from fedcli.errors import ConfigError
-from fedcli.models.vocabulary import VOCABULARY
+from fedcli.models.vocabulary import VOCABULARY, encode
 
 
 @datasets.register("imported")
@@ -97,4 +97,10 @@ class ImportedTexts(SnippetDataset):
 
     def sizes(self) -> dict[str, int]:
         """Counts each client's training sequences; see the base class."""
-        return {client: len(self.client(client)) for client in self.client_ids}
+        sizes, unknown = {}, UnknownBytes()
+        for client in self.client_ids:
+            text = self._training_text(client)
+            unknown.add(text)
+            sizes[client] = len(self._cut(encode(text)))
+        self._warn_of(unknown)
+        return sizes

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+from fedcli.columns import LEFT_OUT, SIMULATED
 from fedcli.config.sampling import POISSON
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import FederatedDataset
@@ -16,16 +18,10 @@ from fedcli.training.devices import device, is_lost
 from fedcli.training.participation import Fate, Participation, Visit, participation
 from fedcli.training.sampling import ExampleOrder, poisson_sample, sample_clients, seed_words
 
-#: Column of metrics.csv: clients of a round that have no batch, or whose update is not finite, and so do not report.
-LEFT_OUT_COLUMN = "clients/left_out"
+#: Column of metrics.csv: how many clients of a round were left out.
+(LEFT_OUT_COLUMN,) = LEFT_OUT
 #: Columns of metrics.csv where it is simulated who reports.
-SIMULATED_COLUMNS = (
-    "simulated_seconds",
-    "simulated_seconds_round",
-    "clients/reported",
-    "clients/dropped",
-    "clients/cut",
-)
+SIMULATED_COLUMNS = tuple(SIMULATED)
 
 
 @dataclass(frozen=True)
@@ -192,10 +188,20 @@ class Cohorts:
     def _visit(self, round: int, client: str) -> Visit:
         config = self._config
         order = ExampleOrder.of(config.dataset, seed_words(config.seed, "examples", round, client))
+        examples = order.length(self._dataset.size(client))
         return Visit(
             client,
             device(config.sampling, config.seed, round, client),
-            order.length(self._dataset.size(client)),
+            examples,
             is_lost(config.sampling.dropout, config.seed, round, client),
+            work_per_example=self._work_per_example(examples),
             is_idle=client in self._idle,
         )
+
+    def _work_per_example(self, examples: int) -> float:
+        computed = self._config.algorithm.computed_examples(examples, self._config.dataset.batch_size)
+        return self._compute_fraction * computed / examples if examples else 1.0
+
+    @cached_property
+    def _compute_fraction(self) -> float:
+        return self._config.distributor.compute_fraction(self._config.model, self._config.dataset.spec)

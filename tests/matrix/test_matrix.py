@@ -51,8 +51,8 @@ def seed():
     return next(filter(fits, itertools.count()))
 
 
-def component(registry, name):
-    """Makes a component that suits a model of few numbers and a round of six clients."""
+def component(registry, name, **keys):
+    """Makes a component that suits a tiny model and a round of six clients, with further keys where it has them."""
     kind = registry[name]
     fields = {field.name for field in dataclasses.fields(kind)}
     suited = {
@@ -61,18 +61,13 @@ def component(registry, name):
         "num_clients": 6,
         # Reconstruction from every batch: a client of two batches has only one for each purpose.
         "support": "same",
+        **keys,
     }
     return kind(**{key: value for key, value in suited.items() if key in fields})
 
 
 def algorithm(name, aggregator):
-    made = component(algorithms, name)
-    weighted = aggregator.takes_weights and hasattr(made, "weighted")
-    return dataclasses.replace(made, weighted=True) if weighted else _unweighted(made)
-
-
-def _unweighted(made):
-    return dataclasses.replace(made, weighted=False) if hasattr(made, "weighted") else made
+    return component(algorithms, name, weighted=aggregator.takes_weights)
 
 
 def outcome(folder, threads, config):
