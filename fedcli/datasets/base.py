@@ -262,14 +262,15 @@ class DatasetConfig(Component, ABC):
     def clients_without_batches(self, dataset: FederatedDataset, needed: int = 1) -> list[str]:
         """Returns the training clients that have no batch, or not those needed, and so take no part in training.
 
-        These are clients without examples and, with `drop_remainder`, those with fewer than `batch_size`.
+        These are clients without examples and, with `drop_remainder`, those that have fewer than `batch_size` in all of
+        their `client_epochs` together, across which batches run on.
 
         Args:
             dataset: What `load` returned.
             needed: How many batches a client needs.
         """
-        full = (needed - 1) * self.batch_size
-        return dataset.smaller_than(full + (self.batch_size if self.drop_remainder else 1))
+        passed_over = needed * self.batch_size if self.drop_remainder else (needed - 1) * self.batch_size + 1
+        return dataset.smaller_than(-(-passed_over // self.client_epochs))
 
     def replace(self, **changes: object) -> DatasetConfig:
         """Returns a copy with some keys changed."""

@@ -26,7 +26,8 @@ class Participant:
     Attributes:
         round: The round, from 1.
         client: The client's id.
-        outcome: `reported`, `dropped` (lost after it got the model) or `cut` (too slow).
+        outcome: `reported`, `dropped` (lost after it got the model), `cut` (too slow) or `left_out` (without
+            a batch, or with an update that is not finite).
         examples: Examples that it would train on, or did.
         seconds: Simulated time from the round's begin until its report was there, or would have been.
     """
