@@ -16,6 +16,8 @@ from fedcli.config.groups import groups, keys_of_group
 from fedcli.config.location import choices
 from fedcli.config.suggest import did_you_mean
 from fedcli.errors import ConfigError, UsageError
+from fedcli.masking import has_password
+from fedcli.passwords import password_error
 from fedcli.shell import shell_word
 
 #: Keys under which Hydra keeps its own config.
@@ -35,8 +37,11 @@ def checked_overrides(
 
     Raises:
         UsageError: An argument is not KEY=VALUE.
-        ConfigError: A key or a choice does not exist.
+        ConfigError: A key or a choice does not exist, or a value holds a password.
     """
+    for argument in arguments:
+        if has_password(argument):
+            raise password_error(*argument.lstrip("+").partition("=")[::2])
     _refuse_flags(arguments)
     for folder in config_dirs:
         if not folder.is_dir():

@@ -19,15 +19,17 @@ from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.attacks.none import NoAttack
 from fedcli.columns import ATTACK, TEXT
 from fedcli.config.objective import check_objective
-from fedcli.config.schema import FinetuneConfig, TrainConfig
+from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
 from fedcli.datasets.origin import resolve_cache_dir
 from fedcli.distributors.broadcast import Broadcast
 from fedcli.errors import RunDirectoryError
+from fedcli.models.pretrained import Pretrained
 from fedcli.optimizers.sgd import SGD
 from fedcli.runs.atomic import write_json
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
+from fedcli.runs.participants import Participant, lacks_participants
 from fedcli.runtime.base import Runtime, State
 from fedcli.runtime.engine.communication import CODING
 from fedcli.runtime.engine.compiled import CompiledRound
@@ -44,7 +46,7 @@ from fedcli.training.learning_rates import LearningRates, without_rates
 from fedcli.training.personalization import Personalizer
 from fedcli.training.privacy import Privacy, privacy_columns
 from fedcli.training.reconstruction import ReconstructedEvaluator, clients_to_reconstruct_for
-from fedcli.training.recorder import Progress, Recorder, load_progress
+from fedcli.training.recorder import Progress, Recorder, check_recording, load_progress
 from fedcli.training.sampling import seed_words
 from fedcli.training.text_probes import random_characters, sample_text
 from fedcli.training.weights import (
@@ -143,12 +145,11 @@ class Experiment:
                 rates,
             )
 
-    def initial_progress(self) -> Progress:
+    def initial_progress(self, pretrained: Pretrained | None = None) -> Progress:
         """Makes the state before the first round: the model is pretrained, or initialised from the run's seed."""
         config = self.config
         state = self.runtime.initial_state(seed_words(config.seed, "server", 0))
-        if isinstance(config, FinetuneConfig):
-            pretrained = config.load_pretrained()
+        if pretrained is not None:
             if pretrained.left_out:
                 settings = ", ".join(pretrained.left_out)
                 _log.warning("%s: fine-tuning goes without the file's %s", pretrained.source, settings)
@@ -170,8 +171,43 @@ class Experiment:
             self._recount(run, progress)
         return progress
 
+    def check_files(self, run: RunDirectory, progress: Progress | None) -> None:
+        """Refuses a run whose files do not go with what it is going to write. Changes none of them.
+
+        Args:
+            run: The run.
+            progress: Where it goes on; None if it begins at the first round.
+
+        Raises:
+            ConfigError: The objective is not measured.
+            RunDirectoryError: A file is missing, damaged, or that of another config.
+        """
+        columns = self._measured_columns()
+        check_objective(self.config.objective, columns)
+        check_recording(run, self.compiled, columns, progress)
+        if self._lacks_participants(run, progress) and self.config.distributor.clients_keep_state:
+            raise RunDirectoryError(
+                f"{run.participants_csv} lacks clients of rounds that the run has done",
+                "restore it from a copy, or start a new run",
+            )
+
     def recording(self, run: RunDirectory, progress: Progress | None) -> Recorder:
         """Opens the run's files; a context manager, which closes them."""
+        if self.is_attacked:
+            write_json(run.attackers_json, {"attack": self.config.attack.name, "clients": sorted(self.attackers)})
+        # Who takes part is simulated from the seed and what the rounds measured, so the list can be made again.
+        missing = progress is not None and self._lacks_participants(run, progress)
+        participants = self._recount(run, progress) if progress is not None and missing else None
+        return Recorder(run, self.config, self.compiled, self._measured_columns(), progress, participants)
+
+    def _lacks_participants(self, run: RunDirectory, progress: Progress | None) -> bool:
+        """Tells whether participants.csv lacks clients of the rounds done."""
+        if progress is None or not self.config.sampling.is_simulated:
+            return False
+        return lacks_participants(run.participants_csv, _rows_done(run, progress))
+
+    def _measured_columns(self) -> list[str]:
+        """Lists the columns of metrics.csv after the common ones."""
         measured = [name for leaf in self.compiled.metrics if (name := _measurement(leaf.path))]
         if self._is_text:
             measured += _TEXT_COLUMNS
@@ -183,10 +219,7 @@ class Experiment:
         measured += privacy_columns(self.config)
         if self.client_evaluator is not None:
             measured += self.client_evaluator.columns
-        check_objective(self.config.objective, measured)
-        if self.is_attacked:
-            write_json(run.attackers_json, {"attack": self.config.attack.name, "clients": sorted(self.attackers)})
-        return Recorder(run, self.config, self.compiled, measured, progress)
+        return measured
 
     def evaluate(self, state: State) -> Row:
         """Evaluates the model in a server's state, or what clients reconstruct of it, on the test split."""
@@ -249,23 +282,30 @@ class Experiment:
         """Whether a round has to run to tell how long the server's message was."""
         return any(_measurement(leaf.path) == "distributor/stream_bits" for leaf in self.compiled.metrics)
 
-    def _recount(self, run: RunDirectory, progress: Progress) -> None:
-        """Takes into account the rounds that the run has done."""
-        rows = [row for row in read_metrics(run.metrics_csv) if 1 <= int(row["round"] or 0) <= progress.round]
-        spent, sent_down = Spent(), 0
+    def _recount(self, run: RunDirectory, progress: Progress) -> list[Participant]:
+        """Takes into account the rounds that the run has done; returns who took part in them."""
+        rows = _rows_done(run, progress)
+        spent, sent_down, participants = Spent(), 0, list[Participant]()
         for round, row in enumerate(rows, 1):
             spent = self.cohorts.spent(self.cohorts.cohort(round, spent.streams), row, spent.streams)
             sent_down += spent.bits.broadcasted_bits
+            participants += spent.participants
         if len(rows) != progress.round or sent_down != progress.broadcasted_bits:
             raise RunDirectoryError(
                 f"{run.metrics_csv} is not that of the checkpoint of round {progress.round}",
                 "start a new run: what clients have cannot be told without it",
             )
+        return participants
 
     def save_model(self, run: RunDirectory, state: State) -> None:
         """Writes the model as a Keras file."""
         weights = weights_of(state, self.compiled)
         save_keras(run.model_keras, self.config.model, self.dataset.spec, weights)
+
+
+def _rows_done(run: RunDirectory, progress: Progress) -> list[Row]:
+    """Reads the rows of the rounds of training that a run has done."""
+    return [row for row in read_metrics(run.metrics_csv) if 1 <= int(row["round"] or 0) <= progress.round]
 
 
 def _test_source(config: TrainConfig, dataset: FederatedDataset) -> FederatedDataset:

@@ -1,6 +1,7 @@
 import errno
 import os
 import socket
+from base64 import b64decode
 
 import pytest
 
@@ -157,6 +158,16 @@ def test_password_of_the_origin_is_not_shown(origin, tmp_path):
     with pytest.raises(DownloadError) as caught:
         download(f"{url}/x", tmp_path / "x.part")
     assert "secret" not in caught.value.message
+
+
+def test_password_from_netrc(origin, tmp_path, monkeypatch):
+    sent = []
+    answer = origin.answer
+    origin.answer = lambda handler: (sent.append(handler.headers.get("Authorization")), answer(handler))
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login someone password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    download(f"{origin.url}/x", tmp_path / "x.part")
+    assert b64decode(sent[0].removeprefix("Basic ")) == b"someone:secret"
 
 
 def test_copies_from_a_folder(tmp_path):
