@@ -21,7 +21,7 @@ from fedcli.runs.record import RunRecord, read_record
 from fedcli.runs.result import read_result
 from fedcli.runs.sweep import SweepDirectory, sweep_of
 from fedcli.runtime import runtimes
-from fedcli.shell import shown_path
+from fedcli.shell import shell_word, shown_path
 
 #: Keys that a resumed run may change: they do not touch what was measured before.
 CHANGEABLE = {
@@ -150,7 +150,7 @@ def refuse_longer_job(run: RunDirectory, before: Any, now: Any, command: str) ->
     if sweep is not None and old != new:
         raise ConfigError(
             f"{key}={new}: {run} is a job of a sweep, with {key}={old}",
-            f"resume the sweep: fedcli {command} -m --resume {shown_path(sweep.path)} {key}={new}",
+            f"resume the sweep: fedcli {command} -m --resume {shown_path(sweep.path)} {shell_word(f'{key}={new}')}",
         )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import shlex
 
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.checkpoints import Checkpoint, CheckpointStore
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import last_round, read_metrics
+from fedcli.shell import shown_path
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def checkpoint_to_resume(run: RunDirectory, keep: int = 2) -> Checkpoint | None:
         raise RunDirectoryError(
             f"{run.metrics_csv} {rows}, but the oldest checkpoint is of round {rounds[0]}",
             "restore metrics.csv from a copy, or train the run again from its beginning: "
-            f"rm -r {shlex.quote(str(run.checkpoints))}, then resume it",
+            f"rm -r {shown_path(run.checkpoints)}, then resume it",
         )
     if last < rounds[-1]:
         _log.warning(
