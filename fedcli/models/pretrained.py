@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.config.suggest import did_you_mean
+from fedcli.config.yaml_bounds import check_yaml_file
 from fedcli.datasets.base import DatasetConfig, DataSpec
 from fedcli.datasets.cache import fetch
 from fedcli.datasets.origin import resolve_cache_dir
@@ -103,7 +104,9 @@ def load_pretrained(source: str, *, origin: str | None = None, cache_dir: str | 
     if source and is_file:
         return _read(source, path)
     if os.sep in source or path.suffix in _SUFFIXES:
-        raise ConfigError(f"{source}: no such file or run directory", "check the path")
+        there = "\0" not in source and path.exists()
+        what = "neither a regular file nor a run directory" if there else "no such file or run directory"
+        raise ConfigError(f"{source}: {what}", "check the path")
     names = pretrained_names(cache_dir)
     raise ConfigError(
         f"{source or '(nothing)'}: no pretrained model of that name",
@@ -207,6 +210,7 @@ def _trained(run: RunDirectory) -> tuple[ModelConfig, DataSpec]:
 
     from fedcli.config.typed import typed
 
+    check_yaml_file(run.config_yaml)
     try:
         config = OmegaConf.to_container(OmegaConf.load(run.config_yaml), resolve=True)
         parts = {key: config[key] for key in ("dataset", "model")}  # type: ignore[index, call-overload]
