@@ -194,9 +194,11 @@ def _newest_text_run() -> Path | None:
 def _is_for_text(config: Path) -> bool:
     from omegaconf import OmegaConf
 
+    from fedcli.config.yaml_bounds import check_yaml_file
     from fedcli.models import models
 
     try:
+        check_yaml_file(config)
         name = OmegaConf.load(config)["model"]["name"]  # type: ignore[index]
     except Exception:
         # Whatever is wrong with a file that nobody named, it is not the run that is meant.

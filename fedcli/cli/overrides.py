@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from fedcli.config.groups import groups, keys_of_group
 from fedcli.config.location import choices
 from fedcli.config.suggest import did_you_mean
+from fedcli.config.yaml_bounds import check_yaml_folders
 from fedcli.errors import ConfigError, UsageError
 
 #: Keys under which Hydra keeps its own config.
@@ -34,7 +35,7 @@ def checked_overrides(
 
     Raises:
         UsageError: An argument is not KEY=VALUE.
-        ConfigError: A key or a choice does not exist.
+        ConfigError: A key or a choice does not exist, or a YAML file of `config_dirs` is none that can be read.
     """
     _refuse_flags(arguments)
     for folder in config_dirs:
@@ -42,6 +43,7 @@ def checked_overrides(
             raise UsageError(
                 f"--config-dir {folder}: no such folder", "give a folder that holds GROUP/CHOICE.yaml files"
             )
+    check_yaml_folders(config_dirs)
     available = choices(config_dirs)
     result = []
     for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
