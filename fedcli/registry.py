@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import SelectableGroups, entry_points
-from typing import Generic, TypeVar
+from types import MappingProxyType
+from typing import ClassVar, Generic, TypeVar
 
+from fedcli.columns import Columns
 from fedcli.errors import ConfigError
 
 
@@ -26,6 +28,10 @@ class Component:
     Attributes:
         name: Name in the registry.
     """
+
+    #: What the component measures in each round, with the direction that is better: columns of metrics.csv, without
+    #: the group's name before them.
+    columns: ClassVar[Columns] = MappingProxyType({})
 
     name: str
 

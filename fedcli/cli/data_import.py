@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedcli.cli import options
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.errors import shown_errors
+from fedcli.shell import shell_word, shown_path
 
 if TYPE_CHECKING:
     from fedcli.datasets.importing.columns import ColumnNames
@@ -343,4 +344,4 @@ def _report(about: About, file: Path, unit: str) -> None:
     # One client is no federation: its rows are there to be dealt.
     limit = " partition=iid" if about.train_clients == 1 else few
     output.say(f"file: {shown_path(file)}")
-    output.say(f"try:  fedcli train dataset=imported dataset.source={about.name} model={model}{limit}")
+    output.say(f"try:  fedcli train dataset=imported dataset.source={shell_word(about.name)} model={model}{limit}")

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.quoting import quoted
+from fedcli.errors import OutputError
 from fedcli.runs.directory import RunDirectory
+from fedcli.shell import command_line, shown_path
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -79,7 +81,7 @@ def _run_once(arguments: Arguments) -> None:
     resumed = _resumed(arguments, request)
     if resumed is not None:
         run, record = resumed
-        arguments = dataclasses.replace(arguments, overrides=continued(record.overrides, arguments.overrides))
+        arguments = dataclasses.replace(arguments, overrides=continued(run, record, arguments.overrides))
         request = request_of(arguments, record.id, [f"hydra.run.dir={quoted(str(run.path))}"])
 
     def check(composed: DictConfig) -> Any:
@@ -172,6 +174,7 @@ def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext
     from omegaconf import OmegaConf
 
     from fedcli.cli.logs import logging_to
+    from fedcli.cli.streams import not_waiting_for_readers
     from fedcli.runs.atomic import write_text
     from fedcli.runs.recorded import recorded
 
@@ -187,8 +190,8 @@ def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext
         ) as journal,
     ):
         write_text(run.config_yaml, OmegaConf.to_yaml(dataclasses.asdict(config)))
-
-        with progress:
+        output.go_on = f"fedcli {context.command} --resume {shown_path(run.path)}"
+        with not_waiting_for_readers(), progress:
             return kind.run(config, run, progress, journal)
 
 
@@ -199,11 +202,19 @@ def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:
         run: The run.
         result: What result.json says.
         unit: What a run is counted in, `rounds` or `epochs`.
+
+    Raises:
+        OutputError: stdout cannot be written.
     """
     from fedcli.cli.progress import duration, mebibits
 
     if output.json:
-        output.document({"run": str(run), "status": "completed", **result})
+        try:
+            output.document({"run": str(run), "status": "completed", **result})
+        except OutputError as error:
+            raise OutputError(
+                error.message, f"the run is completed, its result is in {shown_path(run.result_json)}"
+            ) from error
         return
     final, best = result["final"], result["best"].get("eval/accuracy")
     line = f"done: {result['rounds']} {unit} in {duration(result['seconds'])}"
@@ -221,7 +232,7 @@ def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:
         output.say(
             f"model:  {made['name']}, of epoch {made['epoch']}: held-out loss {made['eval/loss']:.4f}, "
             f"accuracy {made['eval/accuracy']:.4f}\n"
-            f"try:    fedcli generate --pretrained {made['name']}"
+            f"try:    {command_line('fedcli', 'generate', '--pretrained', made['name'])}"
         )
     output.say(f"run:    {shown_path(run.path)}\ncurves: tensorboard --logdir {shown_path(run.events)}")
 

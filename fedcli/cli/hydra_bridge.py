@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fedcli.cli.composed_once import ComposedOnce
+from fedcli.cli.named_code import refuse_named_code
 from fedcli.config.location import config_folder
 from fedcli.config.typed import typed
 from fedcli.errors import ConfigError
@@ -164,7 +165,9 @@ def _hydra(request: HydraRequest) -> Iterator[Hydra]:
 def _composed(request: HydraRequest, mode: RunMode) -> Iterator[tuple[ConfigLoader, DictConfig]]:
     with _hydra(request) as engine:
         loader = engine.config_loader
-        yield loader, loader.load_configuration(request.config_name, _arguments(request), mode)
+        config = loader.load_configuration(request.config_name, _arguments(request), mode)
+        refuse_named_code(config, request.overrides)
+        yield loader, config
 
 
 @contextmanager

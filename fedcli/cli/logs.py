@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fedcli.cli.console import output
+from fedcli.cli.streams import log_problems
 from fedcli.runs.atomic import storage_errors
 
 
@@ -40,14 +41,18 @@ def logging_to(path: Path) -> Iterator[None]:
         RunDirectoryError: The file cannot be made.
     """
     with storage_errors(path):
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     # A full disk must not end a run by its log: what matters is written elsewhere, and fails there.
     handler.handleError = lambda record: None  # type: ignore[method-assign]
     root = logging.getLogger()
     root.addHandler(handler)
+    log_problems()
     try:
         yield
+    except Exception:
+        output.run_log = path
+        raise
     finally:
         root.removeHandler(handler)
         handler.close()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from types import FrameType
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.hydra_bridge import launch
+from fedcli.cli.streams import not_waiting_for_readers
 from fedcli.cli.sweep_job import SweepJob
 from fedcli.cli.sweep_plan import SweepPlan, plan_sweep
 from fedcli.cli.sweep_progress import SweepProgress
@@ -24,6 +21,8 @@ from fedcli.runs.atomic import storage_errors
 from fedcli.runs.lock import RunLock
 from fedcli.runs.sweep import SweepDirectory, write_sweep
 from fedcli.runs.sweep_jobs import read_jobs, write_table
+from fedcli.shell import shown_path
+from fedcli.training.interrupts import stop_signals
 
 if TYPE_CHECKING:
     from fedcli.cli.experiment import Arguments
@@ -85,6 +84,7 @@ def _run_jobs(plan: SweepPlan, finished: frozenset[int], *, fail_fast: bool) -> 
     if plan.is_search:
         _silence_optuna()
     with ExitStack() as stack:
+        stack.enter_context(not_waiting_for_readers())
         if spread.side_by_side:
             stack.enter_context(_asking_jobs_to_stop(sweep))
             stack.enter_context(SweepProgress(sweep, plan.record))
@@ -129,26 +129,14 @@ def _last_change(sweep: SweepDirectory, number: int) -> int | None:
         return None
 
 
-@contextmanager
-def _asking_jobs_to_stop(sweep: SweepDirectory) -> Iterator[None]:
-    """At the first SIGINT or SIGTERM asks jobs in other processes to stop after their round, at the second at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
+def _asking_jobs_to_stop(sweep: SweepDirectory) -> AbstractContextManager[None]:
+    """At the first signal asks jobs in other processes to stop after their round, at the second at once."""
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if sweep.stop_reason() in ("interrupted", "now"):
-            sweep.ask_to_stop("now")
-            raise KeyboardInterrupt
+    def ask(signal_name: str) -> None:
         sweep.ask_to_stop("interrupted")
         output.say("stopping after the rounds that run (once more to stop at once) ...")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return stop_signals(ask, lambda: sweep.ask_to_stop("now"))
 
 
 def _refuse_taken(sweep: SweepDirectory) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.experiment import Arguments
 from fedcli.cli.kinds import kind_of
+from fedcli.cli.replay import replayed
 from fedcli.cli.resume import CHANGEABLE, refuse_changes, saved_config
 from fedcli.cli.sweep_plan import SweepPlan, composed_jobs, plain, plan_sweep
 from fedcli.errors import ConfigError, FedcliError, RunDirectoryError
+from fedcli.runs.ownership import is_own
 from fedcli.runs.sweep import SweepDirectory, SweepRecord, find_sweeps, read_sweep
 from fedcli.runs.sweep_jobs import read_job
+from fedcli.shell import shown_path
 
 
 def resumed_plan(arguments: Arguments) -> SweepPlan | None:
@@ -44,7 +48,9 @@ def resumed_plan(arguments: Arguments) -> SweepPlan | None:
     else:
         sweep = SweepDirectory(Path(str(arguments.resume)))
         record = _record_at(sweep, arguments)
-        overrides = [*record.overrides, *arguments.overrides]
+        command = f"fedcli {record.command} -m --resume {shlex.quote(str(sweep))}"
+        recorded = replayed(sweep.sweep_json, record.overrides, arguments.overrides, command)
+        overrides = [*recorded, *arguments.overrides]
     plan = plan_sweep(dataclasses.replace(arguments, overrides=overrides), sweep.path)
     _refuse_search(plan)
     before, now = _identities(record), _identities(plan.record)
@@ -83,10 +89,12 @@ def finished_jobs(plan: SweepPlan) -> frozenset[int]:
 
 
 def _newest(planned: SweepPlan) -> tuple[SweepDirectory, SweepRecord] | None:
-    """Finds the newest sweep of the same command and overrides that no process runs."""
+    """Finds the newest sweep of the same user, command and overrides that no process runs."""
     candidates = [planned.sweep] if planned.sweep.is_recorded else []
     found = []
     for sweep in (*candidates, *find_sweeps(planned.output_dir)):
+        if not is_own(sweep.path, sweep.sweep_json):
+            continue
         try:
             record = read_sweep(sweep.sweep_json)
         except RunDirectoryError:
@@ -99,7 +107,7 @@ def _newest(planned: SweepPlan) -> tuple[SweepDirectory, SweepRecord] | None:
 
 def _record_at(sweep: SweepDirectory, arguments: Arguments) -> SweepRecord:
     if not sweep.is_recorded:
-        below = sorted(str(found) for found in find_sweeps(sweep.path))
+        below = sorted(shown_path(found.path) for found in find_sweeps(sweep.path))
         raise RunDirectoryError(
             f"{sweep}: no sweep to resume",
             f"sweeps below it: {', '.join(below[-3:])}" if below else "give a sweep's folder, or --resume alone",
@@ -108,7 +116,7 @@ def _record_at(sweep: SweepDirectory, arguments: Arguments) -> SweepRecord:
     if record.command != arguments.command:
         raise RunDirectoryError(
             f"{sweep} was made by fedcli {record.command}",
-            f"go on with: fedcli {record.command} -m --resume {sweep}",
+            f"go on with: fedcli {record.command} -m --resume {shown_path(sweep.path)}",
         )
     return record
 

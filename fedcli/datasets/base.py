@@ -185,7 +185,8 @@ class DatasetConfig(Component, ABC):
     Attributes:
         batch_size: Examples a batch in local training.
         client_epochs: Passes over a client's examples in one round.
-        max_batches_per_client: At most so many batches a client and round; null for no limit.
+        max_batches_per_client: At most so many batches a client and training round; null for no limit. Personalization
+            and reconstruction for an evaluation use all examples.
         drop_remainder: Whether a client's last batch is dropped where it is not full (for text also the last
             sequence). The studies do so, which leaves small clients without any data; false keeps everything.
         clients: Ids of the only clients to train and test on; null for all.

@@ -15,6 +15,7 @@ from pathlib import Path
 from fedcli.datasets.download import download
 from fedcli.datasets.origin import origin_folder, resolve_origin, shown
 from fedcli.errors import DataError, DownloadError
+from fedcli.shell import command_line, shell_word
 
 log = logging.getLogger(__name__)
 
@@ -157,8 +158,8 @@ def install(file: Path, source: str, write: Callable[[Path], None]) -> None:
 
 def _hint(origin: str, folder: Path, name: str) -> str:
     network = "" if origin.startswith("file:") else "the network or "
-    again = f", then `fedcli data fetch {name}`" if name else ""
-    return f"check {network}dataset.origin{again}; what is fetched is kept in {folder}"
+    again = f", then `{command_line('fedcli', 'data', 'fetch', name)}`" if name else ""
+    return f"check {network}dataset.origin{again}; what is fetched is kept in {shell_word(folder)}"
 
 
 @contextmanager

@@ -71,6 +71,8 @@ def read_description(path: Path, model: Any) -> list[tuple[str, dict[str, Any]]]
         raise ConfigError(f"{path} holds a model of class {_shown(model['class_name'])}", _KNOWN_HINT)
     config = model["config"]
     entries = config if isinstance(config, list) else config["layers"]  # a bare list until Keras 2.2.3
+    # Keras 3 writes the model's own flag too: without it no layer is trained.
+    frozen = {} if isinstance(config, list) or config.get("trainable", True) else {"trainable": False}
     layers: list[tuple[str, dict[str, Any]]] = []
     for entry in entries:
         kind = entry["class_name"]
@@ -80,10 +82,7 @@ def read_description(path: Path, model: Any) -> list[tuple[str, dict[str, Any]]]
             continue
         if kind == "TimeDistributed" and entry["config"]["layer"]["class_name"] == "Dense":
             _refuse_foreign(path, entry)
-            # Dense applies at each position of a sequence by itself.
-            name = entry["config"]["name"]
-            entry = entry["config"]["layer"]
-            entry = {**entry, "config": {**entry["config"], "name": name}}
+            entry = _applied_at_each_position(entry["config"])
             kind = "Dense"
         if kind in _NAMES_OF_KERAS_1:
             raise ConfigError(
@@ -93,7 +92,7 @@ def read_description(path: Path, model: Any) -> list[tuple[str, dict[str, Any]]]
         if kind not in LAYERS:
             raise ConfigError(f"{path} has a layer of class {_shown(kind)}", _KNOWN_HINT)
         _refuse_foreign(path, entry)
-        layers.append((kind, _in_keras_2(kind, entry["config"])))
+        layers.append((kind, {**_in_keras_2(kind, entry["config"]), **frozen}))
     return layers
 
 
@@ -108,6 +107,13 @@ def weights_in_keras_2(kind: str, weights: tuple[NDArray[np.float32], ...]) -> t
         # W, U and b of the gates z, r and h: keras/engine/topology.py, preprocess_weights_for_loading.
         return tuple(np.concatenate(weights[start::3], axis=-1) for start in range(3))
     return weights
+
+
+def _applied_at_each_position(wrapper: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the Dense layer of a TimeDistributed layer: it applies at each position of a sequence by itself."""
+    entry = wrapper["layer"]
+    flags = {"trainable": False} if not wrapper.get("trainable", True) else {}
+    return {**entry, "config": {**entry["config"], "name": wrapper["name"], **flags}}
 
 
 def _in_keras_2(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:

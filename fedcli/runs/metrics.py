@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from fedcli.columns import COMMON
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.appended import AppendedFile
 from fedcli.runs.atomic import damaged, storage_errors, write_bytes
@@ -19,19 +20,7 @@ Value = int | float | None
 Row = dict[str, Value]
 
 #: Columns that every run has, in this order. An aggregator's own measurements follow them.
-COLUMNS = (
-    "round",
-    "train/loss",
-    "train/accuracy",
-    "train/examples",
-    "eval/loss",
-    "eval/accuracy",
-    "broadcasted_bits",
-    "aggregated_bits",
-    "broadcasted_bits_round",
-    "aggregated_bits_round",
-    "seconds",
-)
+COLUMNS = tuple(COMMON)
 
 #: The columns that may differ between two runs of the same config and seed.
 VARYING = frozenset({"seconds"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from contextlib import ExitStack
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
 from fedcli.runtime.tensorflow_settings import import_tensorflow
+from fedcli.shell import shown_path
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.named_model import publish, refuse_taken
 from fedcli.training.observer import Observer
@@ -120,7 +120,7 @@ def _stop_if_asked(stop: StopRequest, epoch: int, run: RunDirectory) -> None:
     if stop:
         raise Interrupted(
             f"stopped by {stop.signal_name} after epoch {epoch}; it is saved",
-            f"go on with: fedcli pretrain --resume {os.path.relpath(run.path)}",
+            f"go on with: fedcli pretrain --resume {shown_path(run.path)}",
         )
 
 

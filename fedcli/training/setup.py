@@ -17,6 +17,7 @@ from fedcli.aggregators.mean import Mean
 from fedcli.algorithms.base import AlgorithmConfig
 from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.attacks.none import NoAttack
+from fedcli.columns import ATTACK, TEXT
 from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
@@ -66,7 +67,7 @@ _TRAIN_COLUMNS = {
 }
 _LEFT_OUT = {"client_work/train/num_batches"}
 #: What evaluations of text add: the accuracy of guessing, and the model's on random characters.
-_TEXT_COLUMNS = ["eval/guessing_accuracy", "eval/random_characters_accuracy"]
+_TEXT_COLUMNS = list(TEXT)
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,11 @@ class Experiment:
         config = self.config
         state = self.runtime.initial_state(seed_words(config.seed, "server", 0))
         if isinstance(config, FinetuneConfig):
-            weights: Weights = list(config.load_pretrained().weights)
+            pretrained = config.load_pretrained()
+            if pretrained.left_out:
+                settings = ", ".join(pretrained.left_out)
+                _log.warning("%s: fine-tuning goes without the file's %s", pretrained.source, settings)
+            weights: Weights = list(pretrained.weights)
         else:
             weights = initial_weights(config.model, self.dataset.spec, config.seed)
         state = with_seed(state, self.compiled, config.seed)
@@ -173,7 +178,7 @@ class Experiment:
         if self.config.sampling.is_simulated:
             measured += SIMULATED_COLUMNS
         if self.is_attacked:
-            measured.append("attackers")
+            measured += ATTACK
         measured += self.rates.columns
         measured += privacy_columns(self.config)
         if self.client_evaluator is not None:
@@ -321,7 +326,7 @@ def _personalizer(
         aggregator=Mean(),
         distributor=Broadcast(),
         attack=NoAttack(),
-        client_schedule=Constant(),
+        client_schedule=config.client_schedule if algorithm.uses_client_optimizer else Constant(),
         server_schedule=Constant(),
     )
     return Personalizer(alone, dataset, _compiled(alone, dataset.spec), purpose, epochs)

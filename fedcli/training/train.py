@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
 from fedcli.runtime.base import ClientWork, Kept, RoundResult
 from fedcli.runtime.tensorflow_settings import import_tensorflow
+from fedcli.shell import shown_path
 from fedcli.training.cohorts import Cohort, Spent
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.observer import Observer
@@ -252,7 +252,7 @@ def _resumable(error: WorkerError, stop: StopRequest, round: int, run: RunDirect
 
 
 def _how_to_go_on(run: RunDirectory, command: str) -> str:
-    return f"go on with: fedcli {command} --resume {os.path.relpath(run.path)}"
+    return f"go on with: fedcli {command} --resume {shown_path(run.path)}"
 
 
 def _refuse_fewer_rounds(config: TrainConfig, done: int) -> None:

@@ -133,6 +133,8 @@ def test_a_dense_layer_at_each_position(write):
     layers = text_layers()
     layers[2] = layer("TimeDistributed", "dense_1", layer=layer("Dense", "inner", units=CHARACTERS))
     assert_same(found(write(layers)).weights, ALL)
+    layers[2]["config"]["trainable"] = False
+    assert found(write(layers)).frozen == ("Dense",)
     layers[2] = layer("TimeDistributed", "dense_1", layer=layer("Lambda", "inner"))
     with pytest.raises(ConfigError, match="layer of class TimeDistributed"):
         found(write(layers))

@@ -15,6 +15,7 @@ from fedcli.config.suggest import did_you_mean
 from fedcli.datasets.cache import is_intact
 from fedcli.datasets.origin import resolve_cache_dir
 from fedcli.errors import ConfigError, DataError, UsageError
+from fedcli.shell import shell_word
 
 _SUFFIX = ".sqlite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -118,7 +119,7 @@ def read_about(name: str, cache_dir: str | Path | None = None) -> About:
         names = imported_names(cache_dir)
         raise ConfigError(
             f"dataset.source={name}: no imported data set of that name in {_folder(cache_dir)}",
-            did_you_mean(name, names) if names else f"make it with fedcli data import {name} FILE",
+            did_you_mean(name, names) if names else f"make it with fedcli data import {shell_word(name)} FILE",
         )
     try:
         uri = f"file:{quote(str(file))}?mode=ro&immutable=1"
@@ -149,7 +150,9 @@ def check_intact(name: str, file: Path) -> None:
 
 def damaged(name: str, file: Path) -> DataError:
     """Returns the error for a file that was changed or only half copied."""
-    return DataError(f"{file} is not what was imported", f"import it again: fedcli data import --replace {name} ...")
+    return DataError(
+        f"{file} is not what was imported", f"import it again: fedcli data import --replace {shell_word(name)} FILE"
+    )
 
 
 def _folder(cache_dir: str | Path | None) -> Path:
