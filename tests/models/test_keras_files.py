@@ -253,3 +253,14 @@ def test_a_file_that_takes_too_long_or_too_much(write, monkeypatch):
     monkeypatch.setattr(keras_files, "read_hdf5", lambda *_: bytes(2**40))
     with pytest.raises(DataError, match="truncated or damaged: its sizes make no sense"):
         read_keras_file(path)
+
+
+def test_a_byte_that_makes_the_hdf5_library_crash(write):
+    """The text of an attribute gets a type that HDF5 does not have: its library follows an address that is none."""
+    path = write(text_layers())
+    data = bytearray(path.read_bytes())
+    type_of_text = data.index(b"\x19\x01", data.index(b"model_config"))
+    data[type_of_text + 1] = 2
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="is truncated or damaged: "):
+        read_keras_file(path)
