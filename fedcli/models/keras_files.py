@@ -27,6 +27,10 @@ __all__ = ["LAYERS", "Layer", "read_keras_file"]
 _ERRORS = {error.__name__: error for error in (ConfigError, DataError)}
 
 
+#: The layers of the file that was read last, by what tells that it is still the same.
+_last_read: dict[tuple[object, ...], list[Layer]] = {}
+
+
 def read_keras_file(path: Path) -> list[Layer]:
     """Reads a Keras file.
 
@@ -34,7 +38,7 @@ def read_keras_file(path: Path) -> list[Layer]:
         path: A `.keras`, `.h5` or `.kerasmodel` file; its content decides, not its name.
 
     Returns:
-        The layers, from input to output.
+        The layers, from input to output. Their weights are read-only.
 
     Raises:
         DataError: The file cannot be read, is no Keras file, is truncated or damaged.
@@ -44,6 +48,11 @@ def read_keras_file(path: Path) -> list[Layer]:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise DataError(f"{path} is not a regular file", "give a file that Keras saved")
+        # A command reads a model to check it and again to train it: the second time it has started a runtime, which a
+        # fork would copy.
+        key = (path.absolute(), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if key in _last_read:
+            return _last_read[key]
         with path.open("rb") as file:
             signature = file.read(8)
         if not signature.startswith((HDF5_SIGNATURE, ZIP_SIGNATURE)):
@@ -53,8 +62,12 @@ def read_keras_file(path: Path) -> list[Layer]:
             )
         import h5py  # noqa: F401 (before the fork, so that the child process need not import it)
 
-        return _decoded(run_limited(partial(_encoded, path), _limits(found.st_size)))
-    except LimitError as error:
+        layers = _decoded(run_limited(partial(_encoded, path), _limits(found.st_size)))
+        _last_read.clear()
+        _last_read[key] = layers
+        return layers
+    except (LimitError, ValueError, TypeError, LookupError) as error:
+        # The latter if the library wrote beyond its memory, and so into what the child process gave.
         raise _damaged(path, str(error)) from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}", "check the path and its rights") from error
@@ -104,7 +117,7 @@ def _decoded(data: memoryview) -> list[Layer]:
         weights = []
         for shape in shapes:
             count = int(np.prod(shape, dtype=np.int64))
-            weights.append(np.frombuffer(data, np.float32, count, start).reshape(shape))
+            weights.append(np.frombuffer(data.toreadonly(), np.float32, count, start).reshape(shape))
             start += 4 * count
         layers.append(Layer(kind, config, tuple(weights)))
     return layers

@@ -121,8 +121,9 @@ def _address_space() -> int:
 
 def _wait(reader: int, limits: Limits) -> bool:
     """Waits until the child has ended, which closes its end of the pipe."""
-    ready, _, _ = select.select([reader], [], [], limits.seconds)
-    if not ready:
+    poller = select.poll()  # unlike select(), it takes any number of open files
+    poller.register(reader, select.POLLIN)
+    if not poller.poll(limits.seconds * 1000):
         raise LimitError(f"reading it did not end within {limits.seconds:g} s")
     return True
 

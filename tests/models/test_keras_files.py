@@ -231,6 +231,19 @@ def test_an_archive_that_names_no_weights_of_a_layer(tmp_path):
         read_keras_file(tmp_path / "it.keras")
 
 
+def test_a_file_is_read_once_while_it_stays_the_same(write, monkeypatch):
+    path = write(text_layers())
+    first = read_keras_file(path)
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("it is read again"))
+    assert_same([w for found in read_keras_file(path) for w in found.weights], ALL)
+    with pytest.raises(ValueError, match="read-only"):
+        first[0].weights[0][0] = 1
+    monkeypatch.undo()
+    os.utime(path, ns=(1, 1))
+    assert_same([w for found in read_keras_file(path) for w in found.weights], ALL)
+    assert read_keras_file(path) is not first
+
+
 def test_a_pipe_and_a_device(tmp_path):
     os.mkfifo(tmp_path / "pipe.h5")
     for path in (tmp_path / "pipe.h5", tmp_path.joinpath("/dev/zero")):
