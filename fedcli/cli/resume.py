@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fedcli.cli.kinds import kind_of
 from fedcli.cli.replay import replayed
 from fedcli.config.flat import flat
 from fedcli.config.saved import read_saved
 from fedcli.config.typed import typed
 from fedcli.errors import ConfigError, RunDirectoryError
+from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.directory import RunDirectory, find_runs
+from fedcli.runs.metrics import last_round
 from fedcli.runs.ownership import is_own
 from fedcli.runs.record import RunRecord, read_record
+from fedcli.runs.result import read_result
 from fedcli.runs.sweep import SweepDirectory
 from fedcli.runtime import runtimes
 from fedcli.shell import shown_path
@@ -60,10 +62,15 @@ def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
         RunDirectoryError: There is no run, or another command made it.
     """
     run = RunDirectory(Path(path))
-    if not run.is_recorded or not run.config_yaml.is_file():
+    if not run.is_recorded:
         if SweepDirectory(path).is_recorded:
             raise RunDirectoryError(
                 f"{path} is a sweep", f"go on with: fedcli {command} -m --resume {shown_path(path)}"
+            )
+        if run.is_run:
+            raise RunDirectoryError(
+                f"{path} has no run.json: the run cannot be resumed",
+                f"restore run.json from a copy, or start a new run: fedcli {command}",
             )
         below = [shown_path(found.path) for found in find_runs([path])] if Path(path).is_dir() else []
         raise RunDirectoryError(
@@ -76,14 +83,23 @@ def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
             f"{path} was made by fedcli {record.command}",
             f"go on with: fedcli {record.command} --resume {shown_path(path)}",
         )
+    if not run.config_yaml.is_file() and (left := set(run.files_of_a_run()) - {run.run_json.name}):
+        # Without any of these files, the run was killed before it wrote its config, and run.json is all that it needs.
+        raise RunDirectoryError(
+            f"{run.config_yaml} is missing, and {', '.join(sorted(left))} belongs to it",
+            "restore config.yaml from a copy, or start a new run",
+        )
     return run, record
 
 
 def latest_resumable(config: Any, command: str) -> tuple[RunDirectory, RunRecord] | None:
-    """Returns the newest unfinished run of the same user and config, None if there is none."""
+    """Returns the newest unfinished run of the same user and config, None if there is none.
+
+    A completed run is left alone, also where it has fewer rounds; so is a job of a sweep, which `-m --resume` goes on
+    with.
+    """
     if not Path(config.output_dir).is_dir():
         return None
-    length = kind_of(command).length
     for run in reversed(find_runs([config.output_dir])):
         # Other users' runs in a shared folder are theirs, and what they wrote there is not for this user to go on with.
         if not is_own(run.path, run.run_json, run.config_yaml):
@@ -93,8 +109,9 @@ def latest_resumable(config: Any, command: str) -> tuple[RunDirectory, RunRecord
             saved = saved_config(run, type(config))
         except (RunDirectoryError, ConfigError):
             continue
-        unfinished = record.status != "completed" or getattr(saved, length) < getattr(config, length)
-        if record.command == command and unfinished and not record.is_alive() and not changes(saved, config):
+        is_job = SweepDirectory(run.path.parent).is_recorded
+        unfinished = record.status != "completed" and not record.is_alive() and not is_job
+        if record.command == command and unfinished and not changes(saved, config):
             return run, record
     return None
 
@@ -116,6 +133,25 @@ def saved_config(run: RunDirectory, schema: type[Any]) -> Any:
             f"{run.config_yaml}: {' '.join(str(error).split())[:200]}", "the file is damaged; start a new run"
         ) from None
     return typed(plain, schema)
+
+
+def has_nothing_to_do(run: RunDirectory, record: RunRecord, before: Any, now: Any) -> bool:
+    """Tells whether a run is completed and whole, and nothing that would make it longer or go elsewhere has changed."""
+    if record.status != "completed":
+        return False
+    old, new = (flat(dataclasses.asdict(config)) for config in (before, now))
+    longer = ("rounds", "epochs", "patience", "privacy.max_epsilon")
+    if any(old.get(key) != new.get(key) for key in (*old, *new) if key in longer or key.startswith("logger.")):
+        return False
+    try:
+        checkpoint = CheckpointStore(run.checkpoints).latest()
+        return (
+            checkpoint is not None
+            and read_result(run.result_json).get("rounds") == checkpoint.round == last_round(run.metrics_csv)
+            and run.model_keras.is_file()
+        )
+    except RunDirectoryError:
+        return False
 
 
 def continued(run: RunDirectory, record: RunRecord, now: Sequence[str]) -> list[str]:

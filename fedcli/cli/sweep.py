@@ -16,8 +16,9 @@ from fedcli.cli.sweep_plan import SweepPlan, plan_sweep
 from fedcli.cli.sweep_progress import SweepProgress
 from fedcli.cli.sweep_report import report_sweep
 from fedcli.cli.sweep_resume import finished_jobs, resumed_plan
-from fedcli.errors import RunDirectoryError
-from fedcli.runs.atomic import storage_errors
+from fedcli.cli.used_folder import refuse_used
+from fedcli.errors import ConfigError
+from fedcli.runs.atomic import remove_leftovers, storage_errors
 from fedcli.runs.lock import RunLock
 from fedcli.runs.sweep import SweepDirectory, write_sweep
 from fedcli.runs.sweep_jobs import read_jobs, write_table
@@ -40,7 +41,7 @@ def run_sweep(arguments: Arguments) -> None:
     plan = resumed_plan(arguments) if arguments.resume else None
     if plan is None:
         plan = plan_sweep(arguments)
-        _refuse_taken(plan.sweep)
+        _refuse_taken(plan)
         if arguments.resume:
             output.say("no sweep of these overrides yet; starting a new one")
         finished: frozenset[int] = frozenset()
@@ -53,6 +54,7 @@ def run_sweep(arguments: Arguments) -> None:
         if record.total is not None and len(finished) == record.total:
             output.say("every job of the sweep is completed; nothing to do")
         else:
+            remove_leftovers(sweep.path)
             write_sweep(sweep.sweep_json, record)
             sweep.forget_stop()
             try:
@@ -139,12 +141,14 @@ def _asking_jobs_to_stop(sweep: SweepDirectory) -> AbstractContextManager[None]:
     return stop_signals(ask, lambda: sweep.ask_to_stop("now"))
 
 
-def _refuse_taken(sweep: SweepDirectory) -> None:
+def _refuse_taken(plan: SweepPlan) -> None:
     """Refuses to mix a new sweep with what is in its folder."""
-    if sweep.is_recorded or (sweep.path.is_dir() and any(sweep.job(number).is_run for number in sweep.numbers())):
-        raise RunDirectoryError(
-            f"{shown_path(sweep.path)} holds a sweep already",
-            "go on with it by adding --resume, or choose another folder: hydra.sweep.dir=PATH",
+    sweep = plan.sweep
+    refuse_used(sweep.path, "hydra.sweep.dir", plan.record.command)
+    if sweep.path.is_dir() and (used := [n for n in sweep.numbers() if sweep.job(n).files_of_a_run()]):
+        raise ConfigError(
+            f"hydra.sweep.dir={shown_path(sweep.path)}: {shown_path(sweep.job(used[0]).path)} holds a run already",
+            "choose another folder: hydra.sweep.dir=PATH",
         )
 
 

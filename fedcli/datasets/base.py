@@ -248,6 +248,17 @@ class DatasetConfig(Component, ABC):
         """Returns where the cache keeps the data set, there or not; None if nothing has to be fetched."""
         return None
 
+    def fingerprint(self) -> str | None:
+        """Returns a hash of all examples of the data set, whatever origin they come from.
+
+        Partition and choice of clients do not count: the config tells them.
+
+        Returns:
+            SHA-256, hexadecimal; None if it is not known, since the data are not in the cache yet, or the data set
+            (one of a third party) does not tell.
+        """
+        return None
+
     def clients_without_batches(self, dataset: FederatedDataset, needed: int = 1) -> list[str]:
         """Returns the training clients that have no batch, or not those needed, and so take no part in training.
 

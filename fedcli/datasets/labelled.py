@@ -119,7 +119,7 @@ class LabelledDataset(FederatedDataset):
             split: Their split, for messages.
             client: Whose they are, for messages; None if they are several clients'.
         """
-        xs = [np.empty((0, *self.spec.x_shape), np.float32)]
+        xs: list[NDArray[np.generic]] = [np.empty((0, *self.spec.x_shape), np.float32)]
         ys = [np.empty(0, np.int32)]
         for some in _pieces(serialized):
             x, labels = self._read(some, split, client, self._feature, _LABEL)

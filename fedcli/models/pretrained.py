@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -60,6 +61,15 @@ class Pretrained:
         fields = ", ".join(f"{key}={value}" for key, value in vars(self.model).items() if key != "name")
         of = "characters" if self.model.kind == "text" else "classes"
         return f"{self.model.name} ({f'{fields}, ' if fields else ''}{self.num_classes} {of})"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights, hexadecimal: the same for any file that holds them."""
+        digest = hashlib.sha256()
+        for weight in self.weights:
+            digest.update(f"{weight.dtype.str}{weight.shape}".encode())
+            digest.update(np.ascontiguousarray(weight).tobytes())
+        return digest.hexdigest()
 
     def check(self, spec: DataSpec) -> None:
         """Refuses a data set whose inputs or targets the model does not have.
@@ -140,6 +150,11 @@ def _names_hint(source: str, names: list[str]) -> str:
 def pretrained_path(name: str, cache_dir: str | Path | None = None) -> Path:
     """Returns where `fedcli pretrain` keeps the model of a name, there or not."""
     return resolve_cache_dir(cache_dir) / "pretrained" / name / "model.keras"
+
+
+def about_file(path: Path) -> Path:
+    """Returns the file that says how the model of a name was made, there or not."""
+    return path.with_name("about.json")
 
 
 def pretrained_names(cache_dir: str | Path | None = None) -> list[str]:

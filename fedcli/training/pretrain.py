@@ -17,6 +17,7 @@ from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
 from fedcli.runtime.tensorflow_settings import import_tensorflow
 from fedcli.shell import shown_path
+from fedcli.training.inputs import sources_of
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.named_model import publish, refuse_taken
 from fedcli.training.observer import Observer
@@ -54,6 +55,12 @@ def pretrain(config: PretrainConfig, run: RunDirectory, observer: EpochObserver,
         stop = stack.enter_context(stop_after_round(observer.stopping))
         text = load_text(config)
         _report_unknown(text)
+        inputs = {
+            "data": {"name": config.text, "sha256": text.digest},
+            "pretrained": None,
+            "sources": sources_of(config),
+        }
+        journal.refuse_other(inputs)
         observer.preparing("importing TensorFlow")
         import_tensorflow()
         from fedcli.training.pretrain_setup import Pretraining
@@ -62,7 +69,8 @@ def pretrain(config: PretrainConfig, run: RunDirectory, observer: EpochObserver,
         progress = experiment.restore(run)
         if progress is not None:
             _refuse_fewer_epochs(config, progress.epoch)
-            journal.resumed(progress.epoch)
+        # Whatever refuses to go on with a run comes before this, so that the run's folder stays as it is.
+        journal.begin(inputs, None if progress is None else progress.epoch)
         recorder = stack.enter_context(experiment.recording(run, progress))
 
         if progress is None:

@@ -166,9 +166,10 @@ def test_resume_before_the_first_checkpoint_begins_again(train):
     assert metrics(run) == unbroken
 
 
-def test_resume_auto_finds_the_newest_run_of_the_config(train, invoke):
+def test_resume_auto_finds_the_newest_unfinished_run_of_the_config(train, invoke):
     first = train("rounds=2", "seed=1")
     train("rounds=2", "seed=2")
+    (first / "run.json").write_text(json.dumps({**record(first), "status": "interrupted"}))
     assert train("rounds=3", "seed=1", "--resume", "auto") == first
     assert len(metrics(first)) == 4
     # That run is complete now, so there is nothing to resume.
