@@ -142,7 +142,7 @@ def fetch(
         return file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one_process(file):
+        with only_one_process(file):
             # Another process may have fetched it while this one waited.
             if not is_intact(file, ": fetching it again"):
                 _remove(file)
@@ -172,7 +172,7 @@ def install(file: Path, source: str, write: Callable[[Path], None]) -> None:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one_process(file):
+        with only_one_process(file):
             new = file.with_name(file.name + ".new")
             # Left by a process that was killed.
             new.unlink(missing_ok=True)
@@ -192,7 +192,8 @@ def _hint(origin: str, folder: Path, name: str) -> str:
 
 
 @contextmanager
-def _only_one_process(file: Path) -> Iterator[None]:
+def only_one_process(file: Path) -> Iterator[None]:
+    """Waits until no other process writes a file of the cache, and keeps others from it; a context manager."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(file.with_name(file.name + ".lock"))
