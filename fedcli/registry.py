@@ -17,6 +17,7 @@ from importlib.metadata import SelectableGroups, entry_points
 from typing import Generic, TypeVar
 
 from fedcli.errors import ConfigError
+from fedcli.ranges import out_of_range
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,11 @@ class Component:
     name: str
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Yields a (field, what its value must be) pair for each field whose value makes no sense."""
-        yield from ()
+        """Yields a (field, what its value must be) pair for each field whose value makes no sense.
+
+        Here: the fields that are out of the ranges that their types state; see `fedcli.ranges`.
+        """
+        yield from out_of_range(self)
 
 
 C = TypeVar("C", bound=Component)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators.base import AggregatorConfig
 from fedcli.aggregators.bounded import bounded
+from fedcli.ranges import Count
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -35,7 +36,7 @@ class CodedAggregator(AggregatorConfig):
         measure_distortion: Whether each round measures the error of the mean update.
     """
 
-    min_elements: int = 20_000
+    min_elements: Count = 20_000
     zeroing: bool = False
     clipping: bool = False
     measure_distortion: bool = True
@@ -58,12 +59,6 @@ class CodedAggregator(AggregatorConfig):
         )
         mean = tff.aggregators.MeanFactory if weighted else tff.aggregators.UnweightedMeanFactory
         return bounded(mean(sums), zeroing=self.zeroing, clipping=self.clipping)
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Sizes are at least 1."""
-        yield from super().problems()
-        if self.min_elements < 1:
-            yield "min_elements", "must be at least 1"
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ Li et al. 2020, "Federated Optimization in Heterogeneous Networks", https://arxi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.algorithms import algorithms
 from fedcli.algorithms.base import AlgorithmConfig, Parts
+from fedcli.ranges import Range
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -35,13 +35,8 @@ class FedProx(AlgorithmConfig):
     takes_rates_from_state = True
 
     name: str = "fed_prox"
-    mu: float = 1.0
+    mu: Annotated[float, Range(0.0, 1e6)] = 1.0
     weighted: bool = True
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """The strength is not negative; see the base class."""
-        if not 0 <= self.mu < float("inf"):
-            yield "mu", "must not be negative"
 
     def build(self, parts: Parts) -> tff.learning.templates.LearningProcess:
         """Builds the process; see the base class.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from fedcli.datasets import datasets
 from fedcli.datasets.base import DatasetConfig, DataSource, DataSpec, FederatedDataset
@@ -15,6 +16,7 @@ from fedcli.datasets.snippets import SnippetDataset
 from fedcli.datasets.sqlite import TEST, TRAIN, ClientDatabase
 from fedcli.errors import ConfigError
 from fedcli.models.vocabulary import VOCABULARY
+from fedcli.ranges import Range
 
 
 @datasets.register("imported")
@@ -29,7 +31,7 @@ class Imported(DatasetConfig):
 
     name: str = "imported"
     source: str | None = None
-    sequence_length: int = 100
+    sequence_length: Annotated[int, Range(1, 10**6)] = 100
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """It has a name, and a sequence at least one character; see the base class."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fedcli.aggregators.coded import CodedAggregator
 from fedcli.distributors.base import DistributorConfig
+from fedcli.ranges import Count
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -26,7 +27,7 @@ class CodedDistributor(DistributorConfig):
             whole model where that is less or they have none. False: every client gets this round's model, coded.
     """
 
-    min_elements: int = 20_000
+    min_elements: Count = 20_000
     stateful_clients: bool = False
 
     @property

@@ -17,6 +17,7 @@ from fedcli.aggregators.mean import Mean
 from fedcli.algorithms.base import AlgorithmConfig
 from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.attacks.none import NoAttack
+from fedcli.config.memory import check_batch_memory
 from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
@@ -113,6 +114,7 @@ class Experiment:
             _log.warning("%d of %d clients have %s and train on nothing", len(idle), len(dataset.client_ids), few)
         attacking = attackers(dataset.client_ids, config.attack.share, config.seed)
         changed = AttackedDataset(dataset, config.attack, attacking) if config.attack.changes_examples else dataset
+        check_batch_memory(config, dataset)
         compiled = _compiled(config, dataset.spec)
         runtime.load(compiled, changed)
         threads = getattr(config.runtime, "threads", None) or available_cores()
