@@ -1,6 +1,7 @@
 """Finds the components that a config names: data sets, models, optimizers, aggregators and so on.
 
-A component is a frozen dataclass, its fields the keys of its YAML file. Python files in the group's package
+A component is a frozen dataclass, its fields the keys of its YAML file. The type of a numeric field states its finite
+range (`fedcli.ranges`). Python files in the group's package
 are found by themselves, so adding one is a Python file and a YAML file, nothing else. A third party adds one
 from its own package with an entry point in the group `fedcli.<group>` that names the class, and a folder of
 YAML files given by `--config-dir`.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from fedcli.ranges import Count, Positive, Range
+from fedcli.ranges import Count, Positive, Range, out_of_range
 
 #: A round samples `clients_per_round` clients, uniformly and without replacement.
 FIXED = "fixed"
@@ -74,7 +74,11 @@ class SamplingConfig:
         return clients_per_round if self.goal is None else self.goal
 
     def problems(self, clients_per_round: int) -> Iterator[tuple[str, str]]:
-        """Yields the keys that do not fit each other, each with what they must be."""
+        """Yields the keys whose values make no sense, each with what they must be."""
+        outside = list(out_of_range(self))
+        yield from outside
+        if outside:
+            return
         if self.scheme not in (FIXED, POISSON):
             yield "scheme", f"must be one of: {FIXED}, {POISSON}"
         elif self.scheme == POISSON and self.is_simulated:
