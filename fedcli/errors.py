@@ -7,6 +7,7 @@ FedcliError                 1   what is wrong (message), what to do next (hint)
 │   └── DownloadError       1   it could not be fetched
 ├── RunDirectoryError       1   a run directory cannot be written, read or resumed
 ├── WorkerError             1   those who do a round's work did not start or died
+├── OutputError             1   stdout, which carries the results, cannot be written
 ├── DivergedError           1   the loss is no longer a finite number
 └── Interrupted           130   the user (or a scheduler) asked the run to stop
 """
@@ -58,6 +59,10 @@ class RunDirectoryError(FedcliError):
 
 class WorkerError(FedcliError):
     """Processes that do a round's work (TFF's own worker, Ray's) did not start, may not be used, or died."""
+
+
+class OutputError(FedcliError):
+    """stdout, which carries the results, cannot be written."""
 
 
 class DivergedError(FedcliError):

@@ -5,8 +5,27 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from fedcli.columns import Columns
+
 if TYPE_CHECKING:
     import tensorflow_federated as tff
+
+#: What TFF's zeroing and clipping measure: bounds, and how many updates exceeded them. An attack is to be zeroed, an
+#: honest update is not: neither more nor less is better.
+BOUNDED_COLUMNS: Columns = {
+    "zeroing_norm": None,
+    "zeroed_count": None,
+    "clipping_norm": None,
+    "clipped_count": None,
+}
+
+#: What TFF's secure sums of numbers measure: the range that follows the clients, and how many numbers lay outside.
+SECURE_COLUMNS: Columns = {
+    "secure_upper_threshold": None,
+    "secure_lower_threshold": None,
+    "secure_upper_clipped_count": None,
+    "secure_lower_clipped_count": None,
+}
 
 
 def bounded(

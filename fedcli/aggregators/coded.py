@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators.base import AggregatorConfig
-from fedcli.aggregators.bounded import bounded
+from fedcli.aggregators.bounded import BOUNDED_COLUMNS, bounded
+from fedcli.columns import Columns, Direction
 from fedcli.ranges import Count
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ class CodedAggregator(AggregatorConfig):
         clipping: Whether updates are clipped to an L2 norm that follows the clients' 80 % quantile.
         measure_distortion: Whether each round measures the error of the mean update.
     """
+
+    columns: ClassVar[Columns] = {
+        **BOUNDED_COLUMNS,
+        "bits_per_element": Direction.MINIMIZE,
+        "stream_bits": Direction.MINIMIZE,
+        "distortion": Direction.MINIMIZE,
+        "sparsity": None,
+    }
 
     min_elements: Count = 20_000
     zeroing: bool = False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators.base import AggregatorConfig
+from fedcli.columns import Columns, Direction
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -22,6 +23,8 @@ class CollectingAggregator(AggregatorConfig):
     that while the rule is computed. Updates are sent whole, as for the mean. `aggregator/left_out` counts those that
     the server leaves aside: with numbers that are not finite, or of weight 0.
     """
+
+    columns: ClassVar[Columns] = {"left_out": Direction.MINIMIZE}
 
     def build(self, *, weighted: bool) -> tff.aggregators.AggregationFactory:
         """Builds the factory; see the base class and `collected`."""

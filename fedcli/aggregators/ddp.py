@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.base import AggregatorConfig
+from fedcli.aggregators.bounded import BOUNDED_COLUMNS, SECURE_COLUMNS
+from fedcli.columns import Columns
 from fedcli.privacy.mechanism import Mechanism, SkellamSum
 from fedcli.ranges import Count, Range
 
@@ -45,6 +47,7 @@ class DDP(AggregatorConfig):
         clients_per_round: How many clients share the noise.
     """
 
+    columns: ClassVar[Columns] = {**BOUNDED_COLUMNS, **SECURE_COLUMNS}
     takes_weights: ClassVar[bool] = False
     adds_noise: ClassVar[bool] = True
     sums_securely: ClassVar[bool] = True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.base import AggregatorConfig
+from fedcli.columns import Columns
 from fedcli.privacy.mechanism import GaussianSum, Mechanism
 from fedcli.ranges import Count, Fraction, Range
 
@@ -42,6 +43,8 @@ class DP(AggregatorConfig):
         clients_per_round: What the sum is divided by.
     """
 
+    #: The L2 norm that updates were clipped to, where it adapts.
+    columns: ClassVar[Columns] = {"clip": None}
     takes_weights: ClassVar[bool] = False
     adds_noise: ClassVar[bool] = True
 

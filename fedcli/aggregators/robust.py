@@ -7,11 +7,12 @@ Adaptive Clipping", https://arxiv.org/abs/1905.03871, here without noise.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.base import AggregatorConfig
-from fedcli.aggregators.bounded import bounded
+from fedcli.aggregators.bounded import BOUNDED_COLUMNS, bounded
+from fedcli.columns import Columns
 from fedcli.ranges import Fraction
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Robust(AggregatorConfig):
         zeroing_quantile: Quantile of the clients' largest numbers; zero is what is above twice it, plus 1.
         clipping_quantile: Quantile of the clients' L2 norms that is clipped to.
     """
+
+    columns: ClassVar[Columns] = BOUNDED_COLUMNS
 
     name: str = "robust"
     zeroing: bool = True

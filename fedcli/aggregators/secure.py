@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.base import AggregatorConfig
+from fedcli.aggregators.bounded import BOUNDED_COLUMNS, SECURE_COLUMNS
+from fedcli.columns import Columns
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -27,6 +29,7 @@ class Secure(AggregatorConfig):
         clipping: Whether updates are clipped to an L2 norm that follows the clients' 80 % quantile.
     """
 
+    columns: ClassVar[Columns] = {**BOUNDED_COLUMNS, **SECURE_COLUMNS}
     sums_securely: ClassVar[bool] = True
 
     name: str = "secure"

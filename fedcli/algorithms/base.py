@@ -112,6 +112,11 @@ class AlgorithmConfig(Component, ABC):
     takes_rates_from_state: ClassVar[bool] = False
 
     @property
+    def counts_by_weight(self) -> bool:
+        """Whether clients count by a weight in the mean of their updates; else all count the same."""
+        return False
+
+    @property
     def batches_needed(self) -> int:
         """How many batches a client needs to train on anything."""
         return 1
@@ -123,6 +128,18 @@ class AlgorithmConfig(Component, ABC):
         With one client, a plain mean and a server's learning rate of 1, the state's next model is the client's own.
         """
         return None
+
+    def computed_examples(self, num_examples: int, batch_size: int) -> int:
+        """Counts the examples for which a client computes a gradient in a round: the work that simulated time measures.
+
+        An example counts once for each pass in which the client computes its gradient. Override this where clients pass
+        over their examples more often than `dataset.client_epochs` says, or over a part of them.
+
+        Args:
+            num_examples: Examples of all batches that the client gets; each counts in every epoch.
+            batch_size: Examples in each batch but the last, which may have fewer.
+        """
+        return num_examples
 
     def check_data(self, dataset: DatasetConfig, partition: PartitionConfig) -> None:
         """Refuses data that the algorithm cannot work with.

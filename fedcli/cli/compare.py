@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedcli.cli import options
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import can_show, output
 from fedcli.cli.errors import shown_errors
+from fedcli.shell import shown_path
 
 if TYPE_CHECKING:
     from fedcli.report.comparison import Comparison, GroupResult
@@ -90,6 +91,7 @@ def command(
     Runs that are broken, unfinished or still running are listed, but enter no mean.
     """
     with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
+        from fedcli.columns import direction
         from fedcli.errors import UsageError
         from fedcli.report import table
         from fedcli.report.comparison import Question, compare, count
@@ -107,6 +109,11 @@ def command(
             [_pair(text) for text in baseline or ()],
         )
         comparison = compare(load_runs(paths), question)
+        if top is not None and sort is None and direction(metric) is None:
+            raise UsageError(
+                f"--top {top}: neither more nor less {metric} is known to be better, so no group is the best",
+                "say by which column: --sort final (the smallest first), --sort=-final or another",
+            )
         chosen = table.columns(comparison, None if columns is None else _names(columns))
         # The first N of no order would be any N.
         groups = table.ordered(comparison, sort or (None if top is None else "final"))
@@ -122,19 +129,17 @@ def command(
 
                 output.document(document(comparison, groups) | {"files": [str(path) for path in written]})
             elif csv:
-                _print(table.as_csv(chosen, groups))
+                output.result(table.as_csv(chosen, groups))
                 _say_notes(comparison)
             elif md:
-                _print(table.as_markdown(chosen, groups))
+                output.result(table.as_markdown(chosen, groups))
                 _say_notes(comparison)
             else:
                 _show(comparison, groups, chosen if quiet else lean, fit=columns is None, plot=plot)
             sys.stdout.flush()
-        except BrokenPipeError:
-            # Whoever read has read enough. Python would try to flush the rest at its end, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        for path in written:
-            output.say(f"written: {shown_path(path)}")
+        finally:
+            for path in written:
+                output.say(f"written: {shown_path(path)}")
 
 
 def _show(
@@ -148,23 +153,26 @@ def _show(
     if groups:
         extra = [key for key in reversed(comparison.keys) if key not in comparison.label_keys]
         text, left_out = terminal.table(chosen, groups, width if fit and is_terminal else None, extra)
-        _print(text)
+        output.result(text)
         if left_out:
-            _print(f"(left out for want of width: {', '.join(left_out)}; --columns chooses)\n")
+            output.result(f"(left out for want of width: {', '.join(left_out)}; --columns chooses)\n")
     if output.verbosity < 0:
         return
     if plot or (plot is None and is_terminal and groups):
-        from fedcli.report.braille import draw_braille
+        from fedcli.report.braille import EVERY_DOT, draw_braille
         from fedcli.report.chart import curves_chart
 
         chart = curves_chart(comparison, groups, comparison.question.against)
         color = is_terminal and "NO_COLOR" not in os.environ
-        _print("\n" + draw_braille(chart, min(width, _WIDEST_PLOT), color=color))
+        if can_show(EVERY_DOT):
+            output.result("\n" + draw_braille(chart, min(width, _WIDEST_PLOT), color=color))
+        else:
+            output.result(f"\n(no curves: {sys.stdout.encoding} has no characters for them; --png FILE draws them)\n")
     for text in (terminal.differences(comparison, groups), terminal.not_counted(comparison)):
         if text:
-            _print("\n" + text)
+            output.result("\n" + text)
     if comparison.notes:
-        _print("\n" + "".join(f"note: {_printable(note)}\n" for note in comparison.notes))
+        output.result("\n" + "".join(f"note: {_printable(note)}\n" for note in comparison.notes))
 
 
 def _write_files(
@@ -239,9 +247,3 @@ def _printable(text: str) -> str:
     from fedcli.report.text import printable
 
     return printable(text)
-
-
-def _print(text: str) -> None:
-    """Prints on stdout, whatever its encoding lacks as an escape."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -16,6 +16,7 @@ from fedcli.config.groups import groups, keys_of_group
 from fedcli.config.location import choices
 from fedcli.config.suggest import did_you_mean
 from fedcli.errors import ConfigError, UsageError
+from fedcli.shell import shell_word
 
 #: Keys under which Hydra keeps its own config.
 _HYDRA = ("hydra.", "hydra/")
@@ -119,10 +120,9 @@ def _refuse_flags(arguments: Sequence[str]) -> None:
         following = arguments[position + 1] if position + 1 < len(arguments) else ""
         if not value and following and "=" not in following and not following.startswith("-"):
             value = following
-        key = name.replace("-", "_")
+        meant = shell_word(f"{name.replace('-', '_')}={value or 'VALUE'}")
         raise UsageError(
-            f"{argument}: no such option",
-            f"config keys are written KEY=VALUE: {key}={value or 'VALUE'}; --help lists the options",
+            f"{argument}: no such option", f"config keys are written KEY=VALUE: {meant}; --help lists the options"
         )
 
 
@@ -130,7 +130,7 @@ def _guess(word: str, following: str, schema: type[Any], available: dict[str, li
     """Returns a hint for an argument without `=`."""
     meant = {choice: f"{group}={choice}" for group, names in available.items() for choice in names}
     value = following if following and "=" not in following else "VALUE"
-    meant |= {key: f"{key}={value}" for key in (*available, *_all_keys(schema))}
+    meant |= {key: shell_word(f"{key}={value}") for key in (*available, *_all_keys(schema))}
     close = get_close_matches(word.rstrip(":"), meant, n=1)
     guess = f"did you mean {meant[close[0]]}? " if close else ""
     return f"{guess}config keys are written KEY=VALUE; --help lists the groups, --cfg job all keys"

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from types import FrameType
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.hydra_bridge import launch
+from fedcli.cli.streams import not_waiting_for_readers
 from fedcli.cli.sweep_job import SweepJob
 from fedcli.cli.sweep_plan import SweepPlan, plan_sweep
 from fedcli.cli.sweep_progress import SweepProgress
 from fedcli.cli.sweep_report import report_sweep
 from fedcli.cli.sweep_resume import finished_jobs, resumed_plan
-from fedcli.errors import RunDirectoryError
-from fedcli.runs.atomic import storage_errors
+from fedcli.cli.used_folder import refuse_used
+from fedcli.errors import ConfigError
+from fedcli.runs.atomic import remove_leftovers, storage_errors
 from fedcli.runs.lock import RunLock
 from fedcli.runs.sweep import SweepDirectory, write_sweep
 from fedcli.runs.sweep_jobs import read_jobs, write_table
+from fedcli.shell import shown_path
+from fedcli.training.interrupts import stop_signals
 
 if TYPE_CHECKING:
     from fedcli.cli.experiment import Arguments
@@ -41,7 +41,7 @@ def run_sweep(arguments: Arguments) -> None:
     plan = resumed_plan(arguments) if arguments.resume else None
     if plan is None:
         plan = plan_sweep(arguments)
-        _refuse_taken(plan.sweep)
+        _refuse_taken(plan)
         if arguments.resume:
             output.say("no sweep of these overrides yet; starting a new one")
         finished: frozenset[int] = frozenset()
@@ -54,6 +54,7 @@ def run_sweep(arguments: Arguments) -> None:
         if record.total is not None and len(finished) == record.total:
             output.say("every job of the sweep is completed; nothing to do")
         else:
+            remove_leftovers(sweep.path)
             write_sweep(sweep.sweep_json, record)
             sweep.forget_stop()
             try:
@@ -85,6 +86,7 @@ def _run_jobs(plan: SweepPlan, finished: frozenset[int], *, fail_fast: bool) -> 
     if plan.is_search:
         _silence_optuna()
     with ExitStack() as stack:
+        stack.enter_context(not_waiting_for_readers())
         if spread.side_by_side:
             stack.enter_context(_asking_jobs_to_stop(sweep))
             stack.enter_context(SweepProgress(sweep, plan.record))
@@ -129,34 +131,24 @@ def _last_change(sweep: SweepDirectory, number: int) -> int | None:
         return None
 
 
-@contextmanager
-def _asking_jobs_to_stop(sweep: SweepDirectory) -> Iterator[None]:
-    """At the first SIGINT or SIGTERM asks jobs in other processes to stop after their round, at the second at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
+def _asking_jobs_to_stop(sweep: SweepDirectory) -> AbstractContextManager[None]:
+    """At the first signal asks jobs in other processes to stop after their round, at the second at once."""
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if sweep.stop_reason() in ("interrupted", "now"):
-            sweep.ask_to_stop("now")
-            raise KeyboardInterrupt
+    def ask(signal_name: str) -> None:
         sweep.ask_to_stop("interrupted")
         output.say("stopping after the rounds that run (once more to stop at once) ...")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return stop_signals(ask, lambda: sweep.ask_to_stop("now"))
 
 
-def _refuse_taken(sweep: SweepDirectory) -> None:
+def _refuse_taken(plan: SweepPlan) -> None:
     """Refuses to mix a new sweep with what is in its folder."""
-    if sweep.is_recorded or (sweep.path.is_dir() and any(sweep.job(number).is_run for number in sweep.numbers())):
-        raise RunDirectoryError(
-            f"{shown_path(sweep.path)} holds a sweep already",
-            "go on with it by adding --resume, or choose another folder: hydra.sweep.dir=PATH",
+    sweep = plan.sweep
+    refuse_used(sweep.path, "hydra.sweep.dir", plan.record.command)
+    if sweep.path.is_dir() and (used := [n for n in sweep.numbers() if sweep.job(n).files_of_a_run()]):
+        raise ConfigError(
+            f"hydra.sweep.dir={shown_path(sweep.path)}: {shown_path(sweep.job(used[0]).path)} holds a run already",
+            "choose another folder: hydra.sweep.dir=PATH",
         )
 
 

@@ -11,11 +11,12 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.progress import duration
 from fedcli.errors import FedcliError, Interrupted
 from fedcli.runs.sweep import SweepDirectory, SweepRecord
 from fedcli.runs.sweep_jobs import Job, JobStatus
+from fedcli.shell import shell_word, shown_path
 
 #: The order in which outcomes are counted up.
 _ORDER: tuple[JobStatus, ...] = ("failed", "damaged", "killed", "interrupted", "running", "elsewhere", "not run")
@@ -78,7 +79,7 @@ def report_sweep(
         " ".join(
             [
                 f"go on with: fedcli {record.command} -m",
-                *(f"--config-dir {path}" for path in config_dirs),
+                *(f"--config-dir {shell_word(path)}" for path in config_dirs),
                 f"--resume {folder}",
             ]
         )

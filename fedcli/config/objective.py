@@ -1,4 +1,4 @@
-"""The metric that a search optimises: the config's `objective`."""
+"""The metric that a search optimizes: the config's `objective`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fedcli.columns import CLIENTS, COMMON, PERSONAL, RUN
 from fedcli.config.suggest import did_you_mean
 from fedcli.errors import ConfigError
 
-#: What result.json says of every run, or of every run on text.
-_METRICS = (
-    "train/loss",
-    "train/accuracy",
-    "train/examples",
-    "eval/loss",
-    "eval/accuracy",
-    "eval/guessing_accuracy",
-    "eval/random_characters_accuracy",
-)
+#: What result.json tells beside the final metrics.
 _TOTALS = ("broadcasted_bits", "aggregated_bits", "seconds")
-#: What begins so is measured by a component, or simulated; which there are is known when the round is compiled.
-_OF_COMPONENTS = ("aggregator/", "distributor/", "finalizer/", "client_work/", "clients/", "simulated_seconds")
+#: Columns that result.json does not sum up.
+_NOT_SUMMED_UP = ("round", "broadcasted_bits_round", "aggregated_bits_round", "simulated_seconds_round")
+#: Measurements of components begin so; which there are is known when the round is compiled.
+_OF_COMPONENTS = ("aggregator/", "distributor/", "finalizer/", "client_work/", "clients/")
 
 
 def check_objective(name: str, measured: Iterable[str] | None = None) -> None:
@@ -34,10 +28,13 @@ def check_objective(name: str, measured: Iterable[str] | None = None) -> None:
     Raises:
         ConfigError: There is no such metric.
     """
-    known = [*_METRICS, *_TOTALS, *(measured or ())]
+    columns = RUN if measured is None else [*COMMON, *measured]
+    known = [column for column in columns if column not in _NOT_SUMMED_UP]
     if name in known or (measured is None and name.startswith(_OF_COMPONENTS)):
         return
-    raise ConfigError(f"objective={name}: no such metric", did_you_mean(name, known, "metrics"))
+    # The dozens of percentiles over clients would hide the others.
+    shown = [column for column in known if column not in (*CLIENTS, *PERSONAL)]
+    raise ConfigError(f"objective={name}: no such metric", did_you_mean(name, shown, "metrics"))
 
 
 def objective_value(name: str, result: Mapping[str, Any]) -> float | None:

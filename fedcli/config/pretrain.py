@@ -37,7 +37,7 @@ class PretrainConfig:
         validation_share: Share of the text that is held out.
         patience: Epochs without a lower held-out loss after which training stops; None for never.
         seed: Where the initial model and the order of the sequences come from.
-        objective: Metric that a search optimises.
+        objective: Metric that a search optimizes.
         output_dir: Folder that run directories are made in.
         cache_dir: Root of the cache, which keeps the named model; None for $FEDCLI_CACHE or ~/.cache/fedcli.
         checkpoint: How the state is saved, in epochs.

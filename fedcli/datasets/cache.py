@@ -15,8 +15,13 @@ from pathlib import Path
 from fedcli.datasets.download import download
 from fedcli.datasets.origin import origin_folder, resolve_origin, shown
 from fedcli.errors import DataError, DownloadError
+from fedcli.shell import command_line, shell_word
 
 log = logging.getLogger(__name__)
+
+#: What the file's name is followed by beside it, and the form of what stands there: see `content_hash`.
+_CONTENT = ".content.json"
+_CONTENT_FORM = 1
 
 Unpack = Callable[[Path, Path], None]
 Verify = Callable[[Path], None]
@@ -70,6 +75,29 @@ def fingerprint(file: Path) -> tuple[int, str]:
     if record is None or not _unchanged(file, record):
         record = _describe(file, "")
     return record.size, record.sha256
+
+
+def content_hash(file: Path, compute: Callable[[Path], str]) -> str:
+    """Returns a hash of what a cached file holds, which is remembered beside the file as `<file>.content.json`.
+
+    The hash of a file's bytes tells less: databases with the same rows differ by the SQLite that wrote them, and by
+    the time at which they were imported.
+
+    Args:
+        file: The file.
+        compute: Computes the hash, which may take seconds.
+    """
+    memory = file.with_name(file.name + _CONTENT)
+    found = file.stat()
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        known = json.loads(memory.read_text(encoding="utf-8"))
+        if (known["size"], known["mtime_ns"]) == (found.st_size, found.st_mtime_ns) and known["form"] == _CONTENT_FORM:
+            return str(known["content"])
+    content = compute(file)
+    known = {"form": _CONTENT_FORM, "size": found.st_size, "mtime_ns": found.st_mtime_ns, "content": content}
+    with suppress(OSError):  # as it is where the cache is read-only
+        _write_json(memory, known)
+    return content
 
 
 def fetch(
@@ -157,8 +185,8 @@ def install(file: Path, source: str, write: Callable[[Path], None]) -> None:
 
 def _hint(origin: str, folder: Path, name: str) -> str:
     network = "" if origin.startswith("file:") else "the network or "
-    again = f", then `fedcli data fetch {name}`" if name else ""
-    return f"check {network}dataset.origin{again}; what is fetched is kept in {folder}"
+    again = f", then `{command_line('fedcli', 'data', 'fetch', name)}`" if name else ""
+    return f"check {network}dataset.origin{again}; what is fetched is kept in {shell_word(folder)}"
 
 
 @contextmanager
@@ -291,10 +319,14 @@ def _read_record(file: Path) -> Record | None:
 
 
 def _write_record(file: Path, record: Record) -> None:
-    target = _record_file(file)
-    new = target.with_name(target.name + ".new")
+    _write_json(_record_file(file), asdict(record))
+
+
+def _write_json(target: Path, document: dict[str, object]) -> None:
+    # Two processes may write it at once.
+    new = target.with_name(f"{target.name}.{os.getpid()}.new")
     try:
-        new.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+        new.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         _sync(new)
         os.replace(new, target)
     finally:
@@ -304,6 +336,7 @@ def _write_record(file: Path, record: Record) -> None:
 def _remove(file: Path) -> None:
     file.unlink(missing_ok=True)
     _record_file(file).unlink(missing_ok=True)
+    file.with_name(file.name + _CONTENT).unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

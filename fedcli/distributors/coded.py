@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.aggregators.coded import CodedAggregator
+from fedcli.columns import Columns, Direction
 from fedcli.distributors.base import DistributorConfig
 from fedcli.ranges import Count
 
@@ -26,6 +27,12 @@ class CodedDistributor(DistributorConfig):
         stateful_clients: Whether clients keep the model that they last had and get what has changed since, or the
             whole model where that is less or they have none. False: every client gets this round's model, coded.
     """
+
+    columns: ClassVar[Columns] = {
+        "bits_per_element": Direction.MINIMIZE,
+        "stream_bits": Direction.MINIMIZE,
+        "distortion": Direction.MINIMIZE,
+    }
 
     min_elements: Count = 20_000
     stateful_clients: bool = False

@@ -169,13 +169,15 @@ def _layers(path: Path, model: Any) -> list[tuple[str, dict[str, Any]]]:
         raise ConfigError(f"{path} holds a model of class {_shown(model['class_name'])}", _KNOWN_HINT)
     config = model["config"]
     entries = config if isinstance(config, list) else config["layers"]  # a bare list until Keras 2.2.3
+    # Keras 3 writes the model's own flag too: without it no layer is trained.
+    frozen = {} if isinstance(config, list) or config.get("trainable", True) else {"trainable": False}
     layers = []
     for entry in entries:
         kind = entry["class_name"]
         if kind not in LAYERS:
             raise ConfigError(f"{path} has a layer of class {_shown(kind)}", _KNOWN_HINT)
         _refuse_foreign(path, entry)
-        layers.append((kind, dict(entry["config"])))
+        layers.append((kind, {**entry["config"], **frozen}))
     return layers
 
 

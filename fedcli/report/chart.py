@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from fedcli.columns import direction
 from fedcli.report.comparison import Comparison, GroupResult
 from fedcli.report.curves import LARGEST, mean_curve
-from fedcli.report.measure import Against, less_is_better
+from fedcli.report.measure import Against
 
 #: More curves cannot be told apart.
 MOST_CURVES = 10
@@ -85,15 +86,19 @@ class Chart:
 
 
 def drawn_groups(comparison: Comparison, groups: Sequence[GroupResult]) -> list[GroupResult]:
-    """Chooses the groups that are drawn: the baseline and the best, in the order given."""
+    """Chooses the groups that are drawn: the baseline and the best, in the order given.
+
+    Of a metric without a direction no group is the best: the first ones are drawn.
+    """
     if len(groups) <= MOST_CURVES:
         return list(groups)
     metric = comparison.question.metric
-    sign = 1 if less_is_better(metric) else -1
+    better = direction(metric)
 
     def rank(result: GroupResult) -> tuple[bool, float]:
         mean = result.final[metric].mean
-        return result is not comparison.baseline, math.inf if mean is None else sign * mean
+        quality = -math.inf if mean is None else mean * better.sign if better else 0.0
+        return result is not comparison.baseline, -quality
 
     kept = {result.name for result in sorted(groups, key=rank)[:MOST_CURVES]}
     return [result for result in groups if result.name in kept]

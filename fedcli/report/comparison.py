@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fedcli.columns import direction
 from fedcli.config.suggest import did_you_mean
 from fedcli.errors import UsageError
 from fedcli.report import measure
 from fedcli.report.group import Group, group_runs, separating_keys, short_key, shown_value, telling_keys
 from fedcli.report.load import Loaded, Run
-from fedcli.report.measure import Against, Target, less_is_better
+from fedcli.report.measure import Against, Target
 from fedcli.report.pareto import pareto_front
 from fedcli.report.privacy import privacy_notes
 from fedcli.report.statistics import Difference, Summary, is_finite, summarize, welch
 from fedcli.report.yaml_files import parse_value
+from fedcli.shell import shell_word
 
 _BITS = ("broadcasted_bits", "aggregated_bits")
 
@@ -79,7 +80,8 @@ class GroupResult:
         broadcasted_ratio: Likewise, sent down.
         arrivals: When it reached the target, if one is asked for.
         difference: Of the final metric, to the baseline; None for the baseline itself, or without values.
-        on_front: Whether no other group has a metric at least as good for at most as many bits up.
+        on_front: Whether no other group has a metric at least as good for at most as many bits up; None where neither
+            more nor less of the metric is better.
     """
 
     name: str
@@ -95,7 +97,7 @@ class GroupResult:
     broadcasted_ratio: float | None
     arrivals: Arrivals | None
     difference: Difference | None
-    on_front: bool
+    on_front: bool | None
 
     @property
     def seeds(self) -> int:
@@ -134,8 +136,8 @@ def compare(loaded: Loaded, question: Question) -> Comparison:
     """Compares runs.
 
     Raises:
-        UsageError: No run has the metric, a run has nothing to draw it against, or the baseline fits none or several
-            groups.
+        UsageError: No run has the metric, the target's metric has no direction, a run has nothing to draw it against,
+            or the baseline fits none or several groups.
     """
     groups, repeats = group_runs(run for run in loaded.runs if run.status == "completed")
     repeated = {run.folder: run for run in repeats}
@@ -148,6 +150,12 @@ def compare(loaded: Loaded, question: Question) -> Comparison:
         for metric in asked:
             if metric not in metrics:
                 raise UsageError(f"{metric}: no run has this metric", _choices(metric, metrics))
+    if question.target and direction(question.target.metric) is None:
+        raise UsageError(
+            f"--target {question.target.metric}: neither more nor less of it is known to be better, so when it is "
+            "reached is not defined",
+            "choose another metric, such as --target eval/accuracy=0.95",
+        )
     _check_against(groups, question.against)
     configs = [group.config for group in groups]
     keys = telling_keys(configs)
@@ -182,9 +190,12 @@ def verdict(result: GroupResult, baseline: GroupResult, metric: str) -> str:
     if difference.degrees is None:
         return "no spread among the seeds, so no interval: do they differ at all?"
     if not difference.excludes_zero:
-        return "the interval holds 0: chance can explain it"
-    is_better = (difference.value < 0) == less_is_better(metric)
-    return f"{'better' if is_better else 'worse'} than the baseline: the interval does not hold 0"
+        return "not significant: the 95 % interval contains 0"
+    better = direction(metric)
+    if better is None:
+        return "differs from the baseline: the 95 % interval does not contain 0"
+    is_better = better.sign * difference.value > 0
+    return f"{'better' if is_better else 'worse'} than the baseline: the 95 % interval does not contain 0"
 
 
 def _result(
@@ -194,10 +205,13 @@ def _result(
     label: str,
     question: Question,
     metrics: Sequence[str],
-    on_front: bool,
+    on_front: bool | None,
 ) -> GroupResult:
     final = {metric: summarize(_finals(group, metric)) for metric in metrics}
-    best = {metric: summarize(measure.best(run.rows, metric) for run in group.runs) for metric in metrics}
+    best = {
+        metric: summarize(measure.best(run.rows, metric) for run in group.runs if direction(metric))
+        for metric in metrics
+    }
     down, up = (summarize(_finals(group, name)) for name in _BITS)
     base_down, base_up = (summarize(_finals(baseline, name)) for name in _BITS)
     rounds = [int(run.rows[-1]["round"] or 0) for run in group.runs]
@@ -249,13 +263,15 @@ def _check_against(groups: Sequence[Group], against: Against) -> None:
         )
 
 
-def _front(groups: Sequence[Group], metric: str) -> list[bool]:
-    sign = -1 if less_is_better(metric) else 1
+def _front(groups: Sequence[Group], metric: str) -> list[bool] | list[None]:
+    better = direction(metric)
+    if better is None:
+        return [None] * len(groups)
     points = []
     for group in groups:
         up = summarize(_finals(group, "aggregated_bits")).mean
         value = summarize(_finals(group, metric)).mean
-        points.append(None if up is None or value is None else (up, sign * value))
+        points.append(None if up is None or value is None else (up, better.sign * value))
     marks = iter(pareto_front([point for point in points if point is not None]))
     return [point is not None and next(marks) for point in points]
 
@@ -280,7 +296,7 @@ def _find_baseline(configs: Sequence[Mapping[str, Any]], keys: Sequence[str], wa
         labels = _labels([configs[index] for index in fits], telling_keys([configs[index] for index in fits]))
         raise UsageError(
             f"--baseline {named}: {len(fits)} groups fit: {'; '.join(labels[:6])}",
-            f"add another --baseline KEY=VALUE, such as --baseline {labels[0].split(', ')[0]}",
+            f"add another --baseline KEY=VALUE, such as --baseline {shell_word(labels[0].split(', ')[0])}",
         )
     return fits[0]
 
@@ -313,6 +329,8 @@ _PARTS = ("dataset.name", "model.name", "algorithm.name", "aggregator.name")
 def _notes(comparison: Comparison) -> list[str]:
     metric = comparison.question.metric
     notes = []
+    if comparison.groups and direction(metric) is None:
+        notes.append(f"neither more nor less {metric} is known to be better: no group is called better or the best")
     if not comparison.groups:
         notes.append("no completed run: there is nothing to average")
     for result in comparison.groups:
@@ -323,14 +341,13 @@ def _notes(comparison: Comparison) -> list[str]:
             )
         final = result.final[metric]
         if final.missing:
-            values = _finals(result.group, metric)
-            diverged = sum(value is not None and not math.isfinite(value) for value in values)
-            why = f"{diverged} of {result.seeds} runs ended with no finite number for {metric}"
-            if not diverged:
+            why = f"{final.diverged} of {result.seeds} runs ended with no finite number for {metric}"
+            if not final.diverged:
                 why = f"{final.missing} of {result.seeds} runs did not measure {metric}"
             rest = "; the mean is over the others, which flatters it" if final.n else ""
             notes.append(f"{result.name} ({result.label}): {why}{rest}")
     notes += privacy_notes(comparison.groups)
+    notes += _inputs_notes(comparison.groups)
     if "dataset.name" in comparison.keys:
         notes.append("the groups have different data sets: their metrics do not measure the same")
     if any(result.seeds == 1 for result in comparison.groups):
@@ -340,6 +357,35 @@ def _notes(comparison: Comparison) -> list[str]:
     if comparison.foreign:
         notes.append(f"passed over, files of another program: {', '.join(comparison.foreign)}")
     return notes
+
+
+_INPUTS = {
+    "data": "their data are not the same",
+    "pretrained_model": "they began with different pretrained models",
+    "source": "the source of a third party's component is not the same",
+}
+
+
+def _inputs_notes(groups: Sequence[GroupResult]) -> list[str]:
+    """Says which groups have one config, but were made from other inputs, or by other versions of fedcli."""
+    notes = []
+    for key, why in _INPUTS.items():
+        apart = [result for result in groups if key in result.group.config]
+        if apart:
+            listed = ", ".join(f"{result.name} ({key}={result.group.config[key]})" for result in apart)
+            notes.append(f"{listed}: one config, but {why}, so they are kept apart; `inputs` in run.json tells more")
+    versions: dict[str, list[str]] = {}
+    for result in groups:
+        for version in dict.fromkeys(version for run in result.group.runs for version in _versions(run)):
+            versions.setdefault(version, []).append(result.name)
+    if len(versions) > 1:
+        listed = "; ".join(f"{version}: {', '.join(names)}" for version, names in versions.items())
+        notes.append(f"the runs were made by different versions of fedcli, whose numbers may differ: {listed}")
+    return notes
+
+
+def _versions(run: Run) -> list[str]:
+    return [] if run.record is None else run.record.fedcli_versions()
 
 
 def _finals(group: Group, metric: str) -> list[float | None]:

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from html import escape
 
 from fedcli import __version__
+from fedcli.columns import direction
 from fedcli.report import measure, table, text
 from fedcli.report.chart import MOST_CURVES, curves_chart, front_chart
 from fedcli.report.comparison import Comparison, GroupResult, verdict
 from fedcli.report.group import ABSENT, differing_keys, shown_value
 from fedcli.report.html_page import SCRIPT, STYLE
 from fedcli.report.load import Run
-from fedcli.report.measure import Against, less_is_better
+from fedcli.report.measure import Against
 from fedcli.report.samples import read_samples
 from fedcli.report.svg import draw_svg
 from fedcli.report.terminal import shown_folder
@@ -62,9 +63,9 @@ def _summary(comparison: Comparison, groups: Sequence[GroupResult]) -> str:
     facts.append(("not counted", str(len(comparison.not_counted))))
     with_value = [result for result in groups if result.final[metric].mean is not None]
     if with_value:
-        pick = min if less_is_better(metric) else max
-        best = pick(with_value, key=lambda result: result.final[metric].mean or 0)
-        facts.append((f"best mean {metric}: {best.name}", text.with_spread(best.final[metric])))
+        if better := direction(metric):
+            best = max(with_value, key=lambda result: better.sign * (result.final[metric].mean or 0))
+            facts.append((f"best mean {metric}: {best.name}", text.with_spread(best.final[metric])))
         with_bits = [result for result in with_value if result.aggregated_bits.mean is not None]
         if with_bits:
             least = min(with_bits, key=lambda result: result.aggregated_bits.mean or 0)

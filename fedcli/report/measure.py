@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from fedcli.columns import Direction, direction
 from fedcli.errors import UsageError
 from fedcli.report.statistics import is_finite
 from fedcli.runs.metrics import Row
 
 Against = Literal["round", "bits", "seconds", "simulated_seconds"]
 
-#: Metrics of which less is better.
-_LESS_IS_BETTER = re.compile(r"loss|perplexity|error|seconds|epsilon", re.IGNORECASE)
-
 
 @dataclass(frozen=True)
 class Target:
-    """A value to reach: at least, or for a loss at most.
+    """A value to reach: at least, or at most where less is better.
 
     Attributes:
-        metric: A column of metrics.csv.
+        metric: A column of metrics.csv that has a direction.
         value: In the metric's unit.
     """
 
     metric: str
     value: float
+
+    @property
+    def relation(self) -> str:
+        """How values that reach the target compare with it: `≥` or `≤`."""
+        return "≤" if direction(self.metric) is Direction.MINIMIZE else "≥"
+
+    def is_reached(self, value: float) -> bool:
+        """Tells whether a value is as good as the target, or better."""
+        return value <= self.value if direction(self.metric) is Direction.MINIMIZE else value >= self.value
 
     @classmethod
     def parse(cls, text: str) -> Target:
@@ -65,22 +71,18 @@ class Arrival:
     simulated_seconds: float | None
 
 
-def less_is_better(metric: str) -> bool:
-    """Tells whether a metric is a loss, or a cost in time or privacy."""
-    return _LESS_IS_BETTER.search(metric) is not None
-
-
 def final(rows: Sequence[Row], metric: str) -> float | None:
     """Returns the last value that was measured, which may be NaN."""
     return next((value for row in reversed(rows) if (value := row.get(metric)) is not None), None)
 
 
 def best(rows: Iterable[Row], metric: str) -> float | None:
-    """Returns the best finite value."""
+    """Returns the best finite value; None where there is none, or neither more nor less is better."""
+    better = direction(metric)
     values = [value for row in rows if is_finite(value := row.get(metric))]
-    if not values:
+    if not values or better is None:
         return None
-    return min(values) if less_is_better(metric) else max(values)
+    return max(values, key=lambda value: better.sign * value)
 
 
 def seconds(rows: Iterable[Row]) -> list[float]:
@@ -96,10 +98,9 @@ def seconds(rows: Iterable[Row]) -> list[float]:
 
 def arrival(rows: Sequence[Row], target: Target) -> Arrival | None:
     """Finds the first evaluated row that reaches a target; None if none does."""
-    sign = -1 if less_is_better(target.metric) else 1
     for row, spent in zip(rows, seconds(rows), strict=True):
         value = row.get(target.metric)
-        if is_finite(value) and sign * value >= sign * target.value:
+        if is_finite(value) and target.is_reached(value):
             return Arrival(
                 row["round"] or 0,
                 row.get("aggregated_bits"),

@@ -20,12 +20,14 @@ class Summary:
         missing: How many runs have none: never measured, or not a finite number.
         mean: Of the finite values; None without any.
         spread: Sample standard deviation (divided by n - 1); None for fewer than two values.
+        diverged: How many of the missing runs have a value that is not a finite number.
     """
 
     n: int
     missing: int
     mean: float | None
     spread: float | None
+    diverged: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,12 @@ def summarize(values: Iterable[float | None]) -> Summary:
     values = list(values)
     finite = [value for value in values if is_finite(value)]
     missing = len(values) - len(finite)
+    diverged = sum(value is not None and not math.isfinite(value) for value in values)
     if not finite:
-        return Summary(0, missing, None, None)
+        return Summary(0, missing, None, None, diverged)
     mean = _mean(finite)
     variance = _variance(finite)
-    return Summary(len(finite), missing, mean, None if variance is None else math.sqrt(variance))
+    return Summary(len(finite), missing, mean, None if variance is None else math.sqrt(variance), diverged)
 
 
 def welch(values: Sequence[float], baseline: Sequence[float], confidence: float = CONFIDENCE) -> Difference | None:

@@ -7,12 +7,12 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fedcli.columns import Direction, direction
 from fedcli.config.suggest import did_you_mean
 from fedcli.errors import UsageError
 from fedcli.report import text
 from fedcli.report.comparison import Comparison, GroupResult, full_key
 from fedcli.report.group import ABSENT, short_key, shown_value
-from fedcli.report.measure import less_is_better
 from fedcli.report.privacy import EPSILON, epsilon, epsilon_text, has_privacy
 
 _Number = float | None
@@ -56,8 +56,10 @@ def default_columns(comparison: Comparison) -> list[str]:
         fixed.insert(fixed.index("seconds"), "simulated_seconds")
     if len(comparison.groups) < 2:
         fixed.remove("difference")
+    if direction(comparison.question.metric) is None:  # no value is the best, and no group beats another
+        fixed = [name for name in fixed if name not in ("best", "front")]
     if has_privacy(comparison.groups):
-        fixed.insert(fixed.index("best") + 1, EPSILON)
+        fixed.insert(fixed.index("final") + 1 + ("best" in fixed), EPSILON)
     fixed += [metric for metric in FAIRNESS if metric in comparison.metrics]
     # The key `rounds` is what was asked for, the column what was done: one is enough. Keys that also differ, but
     # are not needed to tell the groups apart, come last: they must be seen, but not before the result.
@@ -174,7 +176,7 @@ def _fixed_columns(comparison: Comparison) -> dict[str, Column]:
             lambda result: "baseline" if result is comparison.baseline else text.difference(result.difference),
             lambda result: result.difference.value if result.difference else None,
             _difference_fields,
-            best_first=not less_is_better(metric),
+            best_first=_is_larger_first(metric),
         ),
         _number_column("up", "up", lambda result: result.aggregated_bits.mean, text.mebibits, "aggregated_bits"),
         _number_column("down", "down", lambda result: result.broadcasted_bits.mean, text.mebibits, "broadcasted_bits"),
@@ -200,13 +202,13 @@ def _fixed_columns(comparison: Comparison) -> dict[str, Column]:
             "front",
             "Pareto",
             lambda result: "*" if result.on_front else "",
-            lambda result: 0 if result.on_front else 1,
-            lambda result: [("pareto_front", int(result.on_front))],
+            lambda result: None if result.on_front is None else 0 if result.on_front else 1,
+            lambda result: [("pareto_front", result.on_front and int(result.on_front))],
             is_number=False,
         ),
     ]
     if question.target:
-        title = f"{question.target.metric} {'≤' if less_is_better(question.target.metric) else '≥'} "
+        title = f"{question.target.metric} {question.target.relation} "
         found.append(
             Column(
                 "target",
@@ -250,8 +252,13 @@ def _metric_column(
             (f"{prefix}{metric} sd", summary(result).spread),
             (f"{prefix}{metric} n", summary(result).n),
         ],
-        best_first=not less_is_better(metric),
+        best_first=_is_larger_first(metric),
     )
+
+
+def _is_larger_first(metric: str) -> bool:
+    """Tells whether large values of a metric come first: the better values do; without a direction, small ones."""
+    return direction(metric) is Direction.MAXIMIZE
 
 
 def _key_column(key: str) -> Column:

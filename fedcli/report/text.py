@@ -26,7 +26,7 @@ def number(value: float | None, signed: bool = False) -> str:
 def with_spread(summary: Summary) -> str:
     """Writes a mean and its spread: `0.9512 ± 0.0031`."""
     if summary.mean is None:
-        return "not finite" if summary.missing else ABSENT
+        return "not finite" if summary.diverged else ABSENT
     spread = "" if summary.spread is None else f" ± {number(summary.spread)}"
     return f"{number(summary.mean)}{spread}"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from fedcli.columns import COMMON
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.appended import AppendedFile
 from fedcli.runs.atomic import damaged, storage_errors, write_bytes
@@ -19,19 +20,7 @@ Value = int | float | None
 Row = dict[str, Value]
 
 #: Columns that every run has, in this order. An aggregator's own measurements follow them.
-COLUMNS = (
-    "round",
-    "train/loss",
-    "train/accuracy",
-    "train/examples",
-    "eval/loss",
-    "eval/accuracy",
-    "broadcasted_bits",
-    "aggregated_bits",
-    "broadcasted_bits_round",
-    "aggregated_bits_round",
-    "seconds",
-)
+COLUMNS = tuple(COMMON)
 
 #: The columns that may differ between two runs of the same config and seed.
 VARYING = frozenset({"seconds"})
@@ -130,6 +119,39 @@ def read_metrics(path: Path) -> list[Row]:
     with storage_errors(path, "read"):
         data = path.read_bytes()
     return _parse(path, data).rows
+
+
+def last_round(path: Path) -> int | None:
+    """Returns the last round up to which metrics.csv has the row of each round, from 0; None without row 0.
+
+    Rows after a gap do not count: a run that went on from there would complete with rounds that nobody can read.
+
+    Raises:
+        RunDirectoryError: The file cannot be read, or is damaged elsewhere than at its end.
+    """
+    if not path.exists():
+        return None
+    complete = [row["round"] for index, row in enumerate(read_metrics(path)) if row["round"] == index]
+    return len(complete) - 1 if complete else None
+
+
+def check_columns(path: Path, extra: Sequence[str]) -> None:
+    """Refuses a metrics.csv that does not have the columns that a run is going to write.
+
+    Args:
+        path: The file, which need not exist.
+        extra: Columns after the common ones.
+
+    Raises:
+        RunDirectoryError: It has others, cannot be read or is damaged.
+    """
+    if not path.exists():
+        return
+    with storage_errors(path, "read"):
+        table = _parse(path, path.read_bytes())
+    columns = _order(extra)
+    if table.columns and set(columns) != set(table.columns):
+        raise _other_columns(path, columns, table.columns)
 
 
 def truncate_metrics(path: Path, round: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from fedcli.columns import COMMON
 from fedcli.runs.atomic import read_json, write_json
 from fedcli.runs.metrics import Row, Value
 
@@ -19,7 +20,8 @@ _NOT_METRICS = {
     "aggregated_bits_round",
     "simulated_seconds_round",
 }
-_BEST = {"eval/accuracy": max, "eval/loss": min}
+#: The metrics whose best value is told, each with the sign that makes a better value larger.
+_BEST = {name: better.sign for name in ("eval/accuracy", "eval/loss") if (better := COMMON[name])}
 
 
 def summarise(rows: Iterable[Row]) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def _best(name: str, rows: list[Row]) -> dict[str, Value] | None:
     measured = [row for row in rows if _is_finite(row.get(name))]
     if not measured:
         return None
-    row = _BEST[name](measured, key=lambda row: row[name] or 0)
+    row = max(measured, key=lambda row: _BEST[name] * (row[name] or 0))
     return {"value": row[name], "round": row["round"]}
 
 

@@ -204,7 +204,8 @@ def _is_process(value: Any) -> bool:
 
 
 _CHECKS = {
-    "command": lambda value: isinstance(value, str),
+    # A word, since hints show it as a part of commands to paste.
+    "command": lambda value: isinstance(value, str) and value.isidentifier(),
     "overrides": _is_texts,
     "argv": _is_texts,
     "started": lambda value: isinstance(value, str),

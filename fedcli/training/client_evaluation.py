@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from fedcli.columns import CLIENTS, PERCENTILES, PERSONAL
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import Examples, FederatedDataset
 from fedcli.datasets.subset import spread_subset
@@ -18,9 +19,6 @@ from fedcli.runs.metrics import Row
 from fedcli.training.evaluation import Evaluation, Evaluator
 from fedcli.training.personalization import Personalizer
 from fedcli.training.weights import Weights
-
-#: Those over clients that are told.
-_PERCENTILES = (10, 25, 50, 75, 90)
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,7 @@ class ClientEvaluator:
     @property
     def columns(self) -> list[str]:
         """Names what `ClientResults.row` has."""
-        one = [Evaluation(0.0, 0.0)]
-        return list(ClientResults(0, [], [], one, None if self._personalizer is None else one).row())
+        return [*CLIENTS, *(PERSONAL if self._personalizer is not None else ())]
 
     def __call__(self, weights: Weights, round: int) -> ClientResults:
         """Evaluates a model.
@@ -147,7 +144,7 @@ def _percentiles(name: str, values: NDArray[np.float64]) -> Row:
     """Returns the mean and percentiles over clients (between two of them, in proportion)."""
     return {
         f"{name}_mean": float(np.mean(values)),
-        **{f"{name}_p{p}": float(np.percentile(values, p)) for p in _PERCENTILES},
+        **{f"{name}_p{p}": float(np.percentile(values, p)) for p in PERCENTILES},
     }
 
 

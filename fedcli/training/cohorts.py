@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from fedcli.columns import SIMULATED
 from fedcli.config.sampling import POISSON
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import FederatedDataset
@@ -17,13 +19,7 @@ from fedcli.training.participation import Fate, Participation, Visit, participat
 from fedcli.training.sampling import ExampleOrder, poisson_sample, sample_clients, seed_words
 
 #: Columns of metrics.csv where it is simulated who reports.
-SIMULATED_COLUMNS = (
-    "simulated_seconds",
-    "simulated_seconds_round",
-    "clients/reported",
-    "clients/dropped",
-    "clients/cut",
-)
+SIMULATED_COLUMNS = tuple(SIMULATED)
 
 
 @dataclass(frozen=True)
@@ -164,9 +160,19 @@ class Cohorts:
     def _visit(self, round: int, client: str) -> Visit:
         config = self._config
         order = ExampleOrder.of(config.dataset, seed_words(config.seed, "examples", round, client))
+        examples = order.length(self._dataset.size(client))
         return Visit(
             client,
             device(config.sampling, config.seed, round, client),
-            order.length(self._dataset.size(client)),
+            examples,
             is_lost(config.sampling.dropout, config.seed, round, client),
+            work_per_example=self._work_per_example(examples),
         )
+
+    def _work_per_example(self, examples: int) -> float:
+        computed = self._config.algorithm.computed_examples(examples, self._config.dataset.batch_size)
+        return self._compute_fraction * computed / examples if examples else 1.0
+
+    @cached_property
+    def _compute_fraction(self) -> float:
+        return self._config.distributor.compute_fraction(self._config.model, self._config.dataset.spec)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fedcli.config.flat import flat
-from fedcli.loggers.guard import GuardedLogger
+from fedcli.loggers.guard import Guard, GuardedLogger
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.events import EventWriter, truncate_events
 from fedcli.runs.metrics import MetricsWriter, Row, read_metrics, truncate_metrics
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 class Measurements:
     """The files that grow by a row each round, and the logger beside them.
+
+    The run depends on metrics.csv. TensorBoard and the logger watch: once the run has begun, they never end it.
 
     Args:
         run: The run directory, which has its run.json.
@@ -47,6 +49,7 @@ class Measurements:
         self._events = EventWriter(run.events, resumed_after)
         self._events.hparams(values, record.label(run.path), hparam_columns(config, record), metric_columns(extra))
         self._events.flush()
+        self._events_guarded = Guard("TensorBoard's events")
         self._logger = GuardedLogger(config.logger, run, record, values)
         if resumed_after is not None:
             # The rounds that the logger does not hold, all of them if it was chosen only now.
@@ -57,14 +60,16 @@ class Measurements:
         """Writes the metrics of a round."""
         self._metrics.append(row)
         round, values = _scalars(row)
-        self._events.scalars(round, values)
-        self._events.flush()
+        with self._events_guarded():
+            self._events.scalars(round, values)
+            self._events.flush()
         self._logger.scalars(round, values)
 
     def text(self, round: int, name: str, text: str) -> None:
         """Shows a text of a round."""
-        self._events.text(round, name, text)
-        self._events.flush()
+        with self._events_guarded():
+            self._events.text(round, name, text)
+            self._events.flush()
         self._logger.text(round, name, text)
 
     def close(self, error: type[BaseException] | None) -> None:
@@ -72,7 +77,8 @@ class Measurements:
         status = status_after(error)
         self._logger.close(status)
         self._metrics.close()
-        self._events.close(status)
+        with self._events_guarded():
+            self._events.close(status)
 
 
 def _scalars(row: Row) -> tuple[int, Row]:

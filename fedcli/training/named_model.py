@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedcli.errors import ConfigError, RunDirectoryError
-from fedcli.models.pretrained import pretrained_path
+from fedcli.models.pretrained import about_file, pretrained_path
 from fedcli.runs.atomic import atomic_path, read_json, storage_errors, write_json
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.record import read_record
@@ -52,7 +52,7 @@ def publish(config: PretrainConfig, run: RunDirectory, about: dict[str, Any]) ->
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     # Before the model: killed in between, the run still counts as the owner and writes the model when resumed.
-    write_json(_about(path), {"run_id": read_record(run.run_json).id, "run": str(run.path.absolute()), **about})
+    write_json(about_file(path), {"run_id": read_record(run.run_json).id, "run": str(run.path.absolute()), **about})
     with atomic_path(path) as partial:
         shutil.copyfile(run.model_keras, partial)
     return path
@@ -63,12 +63,8 @@ def _path(config: PretrainConfig) -> Path:
     return pretrained_path(config.name, config.cache_dir)
 
 
-def _about(path: Path) -> Path:
-    return path.with_name("about.json")
-
-
 def _owner(path: Path) -> str | None:
     try:
-        return read_json(_about(path)).get("run_id")
+        return read_json(about_file(path)).get("run_id")
     except RunDirectoryError:
         return None  # made by hand

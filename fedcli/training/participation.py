@@ -42,16 +42,20 @@ class Visit:
         device: How fast it is in this round.
         examples: Examples that it trains on; one that it passes over twice counts twice.
         is_lost: Whether it will be lost.
+        work_per_example: Gradients of the server's model that it computes for each of `examples`: more than 1 where the
+            algorithm passes over them again, less where the client trains a smaller model.
     """
 
     client: str
     device: Device
     examples: int
     is_lost: bool
+    work_per_example: float = 1.0
 
     def trained_after(self, download_bits: float) -> float:
         """Returns the seconds until it can send its update."""
-        return download_bits / self.device.download_rate + self.examples * self.device.seconds_per_example
+        work = self.examples * self.work_per_example
+        return download_bits / self.device.download_rate + work * self.device.seconds_per_example
 
     def reports_after(self, download_bits: float, upload_bits: float) -> float:
         """Returns the seconds until the server has its update, were it not lost."""

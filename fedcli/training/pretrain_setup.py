@@ -183,6 +183,8 @@ class EpochRecorder:
         self._digest = experiment.text.digest
         self._saved = resumed_after
         self._checkpoints = CheckpointStore(run.checkpoints, experiment.config.checkpoint.keep)
+        if resumed_after is not None:
+            self._checkpoints.clean(resumed_after)
         self._measurements = Measurements(run, experiment.config, (), resumed_after)
 
     def row(self, row: Row) -> None:

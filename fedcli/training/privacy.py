@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from fedcli.columns import PRIVACY
 from fedcli.config.schema import TrainConfig
 from fedcli.privacy.accountant import Accountant
 from fedcli.privacy.coverage import not_covered
@@ -15,7 +16,7 @@ from fedcli.runs.metrics import Row
 
 def privacy_columns(config: TrainConfig) -> list[str]:
     """Names the columns of metrics.csv that a run has for its privacy."""
-    return ["epsilon"] if config.aggregator.adds_noise and not_covered(config) is None else []
+    return list(PRIVACY) if config.aggregator.adds_noise and not_covered(config) is None else []
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,15 @@ from fedcli.aggregators.mean import Mean
 from fedcli.algorithms.base import AlgorithmConfig
 from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.attacks.none import NoAttack
+from fedcli.columns import ATTACK, TEXT
 from fedcli.config.memory import check_batch_memory
 from fedcli.config.objective import check_objective
-from fedcli.config.schema import FinetuneConfig, TrainConfig
+from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
 from fedcli.datasets.origin import resolve_cache_dir
 from fedcli.distributors.broadcast import Broadcast
 from fedcli.errors import RunDirectoryError
+from fedcli.models.pretrained import Pretrained
 from fedcli.optimizers.sgd import SGD
 from fedcli.runs.atomic import write_json
 from fedcli.runs.directory import RunDirectory
@@ -44,7 +46,7 @@ from fedcli.training.learning_rates import LearningRates, without_rates
 from fedcli.training.personalization import Personalizer
 from fedcli.training.privacy import Privacy, privacy_columns
 from fedcli.training.reconstruction import ReconstructedEvaluator, clients_to_reconstruct_for
-from fedcli.training.recorder import Progress, Recorder, load_progress
+from fedcli.training.recorder import Progress, Recorder, check_recording, load_progress
 from fedcli.training.sampling import seed_words
 from fedcli.training.text_probes import random_characters, sample_text
 from fedcli.training.weights import (
@@ -67,7 +69,7 @@ _TRAIN_COLUMNS = {
 }
 _LEFT_OUT = {"client_work/train/num_batches"}
 #: What evaluations of text add: the accuracy of guessing, and the model's on random characters.
-_TEXT_COLUMNS = ["eval/guessing_accuracy", "eval/random_characters_accuracy"]
+_TEXT_COLUMNS = list(TEXT)
 
 
 @dataclass(frozen=True)
@@ -144,12 +146,15 @@ class Experiment:
                 rates,
             )
 
-    def initial_progress(self) -> Progress:
+    def initial_progress(self, pretrained: Pretrained | None = None) -> Progress:
         """Makes the state before the first round: the model is pretrained, or initialised from the run's seed."""
         config = self.config
         state = self.runtime.initial_state(seed_words(config.seed, "server", 0))
-        if isinstance(config, FinetuneConfig):
-            weights: Weights = list(config.load_pretrained().weights)
+        if pretrained is not None:
+            if pretrained.left_out:
+                settings = ", ".join(pretrained.left_out)
+                _log.warning("%s: fine-tuning goes without the file's %s", pretrained.source, settings)
+            weights: Weights = list(pretrained.weights)
         else:
             weights = initial_weights(config.model, self.dataset.spec, config.seed)
         state = with_seed(state, self.compiled, config.seed)
@@ -167,23 +172,41 @@ class Experiment:
             self._recount(run, progress)
         return progress
 
+    def check_files(self, run: RunDirectory, progress: Progress | None) -> None:
+        """Refuses a run whose files do not go with what it is going to write. Changes none of them.
+
+        Args:
+            run: The run.
+            progress: Where it goes on; None if it begins at the first round.
+
+        Raises:
+            ConfigError: The objective is not measured.
+            RunDirectoryError: A file is missing, damaged, or that of another config.
+        """
+        columns = self._measured_columns()
+        check_objective(self.config.objective, columns)
+        check_recording(run, self.compiled, columns, progress)
+
     def recording(self, run: RunDirectory, progress: Progress | None) -> Recorder:
         """Opens the run's files; a context manager, which closes them."""
+        if self.is_attacked:
+            write_json(run.attackers_json, {"attack": self.config.attack.name, "clients": sorted(self.attackers)})
+        return Recorder(run, self.config, self.compiled, self._measured_columns(), progress)
+
+    def _measured_columns(self) -> list[str]:
+        """Lists the columns of metrics.csv after the common ones."""
         measured = [name for leaf in self.compiled.metrics if (name := _measurement(leaf.path))]
         if self._is_text:
             measured += _TEXT_COLUMNS
         if self.config.sampling.is_simulated:
             measured += SIMULATED_COLUMNS
         if self.is_attacked:
-            measured.append("attackers")
+            measured += ATTACK
         measured += self.rates.columns
         measured += privacy_columns(self.config)
         if self.client_evaluator is not None:
             measured += self.client_evaluator.columns
-        check_objective(self.config.objective, measured)
-        if self.is_attacked:
-            write_json(run.attackers_json, {"attack": self.config.attack.name, "clients": sorted(self.attackers)})
-        return Recorder(run, self.config, self.compiled, measured, progress)
+        return measured
 
     def evaluate(self, state: State) -> Row:
         """Evaluates the model in a server's state, or what clients reconstruct of it, on the test split."""
@@ -323,7 +346,7 @@ def _personalizer(
         aggregator=Mean(),
         distributor=Broadcast(),
         attack=NoAttack(),
-        client_schedule=Constant(),
+        client_schedule=config.client_schedule if algorithm.uses_client_optimizer else Constant(),
         server_schedule=Constant(),
     )
     return Personalizer(alone, dataset, _compiled(alone, dataset.spec), purpose, epochs)

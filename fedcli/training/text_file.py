@@ -16,6 +16,7 @@ from fedcli.datasets.base import Examples
 from fedcli.datasets.sequences import cut_sequences
 from fedcli.errors import ConfigError, DataError
 from fedcli.models.vocabulary import encode, unknown_characters
+from fedcli.shell import shown_path
 
 if TYPE_CHECKING:
     from fedcli.config.pretrain import PretrainConfig
@@ -85,7 +86,7 @@ def read_text(path: str) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(
             f"{path}: not UTF-8: byte {error.start} (line {line}) is 0x{data[error.start]:02x}",
-            f"if it is text, convert it: iconv -f latin1 -t utf-8 {path} > new.txt",
+            f"if it is text, convert it: iconv -f latin1 -t utf-8 {shown_path(path)} > new.txt",
         ) from None
 
 

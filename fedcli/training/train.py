@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fedcli.config.checks import check_clients_per_round
@@ -21,13 +21,16 @@ from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
 from fedcli.runtime.base import ClientWork, Kept, RoundResult
 from fedcli.runtime.tensorflow_settings import import_tensorflow
+from fedcli.shell import shown_path
 from fedcli.training.cohorts import Cohort, Spent
+from fedcli.training.inputs import load_inputs
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.observer import Observer
 from fedcli.training.privacy import Privacy
 from fedcli.training.sampling import ExampleOrder, seed_words
 
 if TYPE_CHECKING:
+    from fedcli.models.pretrained import Pretrained
     from fedcli.training.recorder import Progress, Recorder
     from fedcli.training.setup import Experiment
 
@@ -53,22 +56,26 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
         stop = stack.enter_context(stop_after_round(observer.stopping))
         runtime = stack.enter_context(config.runtime.start(run.run_log))
         observer.preparing("importing TensorFlow and loading data")
-        dataset = stack.enter_context(_loading(config))
+        load = stack.enter_context(_loading(config))
         import_tensorflow()
         from fedcli.training.setup import Experiment
 
+        loaded = load()
+        journal.refuse_other(loaded.inputs)
         observer.preparing("compiling the round")
-        experiment = stack.enter_context(Experiment.build(config, dataset(), runtime))
-        progress = experiment.restore(run)
-        if progress is not None:
-            _refuse_fewer_rounds(config, progress.round)
-            journal.resumed(progress.round)
-        recorder = stack.enter_context(experiment.recording(run, progress))
+        experiment = stack.enter_context(Experiment.build(config, loaded.dataset, runtime))
+        resumed = experiment.restore(run)
+        progress = experiment.initial_progress(loaded.pretrained) if resumed is None else resumed
+        privacy = experiment.privacy(progress.state)
+        last = privacy.last_round(config.rounds)
+        _refuse_fewer_rounds(config, progress.round)
+        _refuse_less_epsilon(config, privacy, progress.round, last)
+        experiment.check_files(run, resumed)
+        # Whatever refuses to go on with a run comes before this, so that the run's folder stays as it is.
+        journal.begin(loaded.inputs, None if resumed is None else resumed.round)
+        recorder = stack.enter_context(experiment.recording(run, resumed))
 
-        if progress is None:
-            progress = experiment.initial_progress()
-            privacy = experiment.privacy(progress.state)
-            last = privacy.last_round(config.rounds)
+        if resumed is None:
             row: Row = {
                 "round": 0,
                 **experiment.evaluate(progress.state),
@@ -81,13 +88,10 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
             observer.started(0, last)
             observer.row(row)
         else:
-            privacy = experiment.privacy(progress.state)
-            last = privacy.last_round(config.rounds)
-            _refuse_less_epsilon(config, privacy, progress.round, last)
             observer.started(progress.round, last)
         if privacy.reason is not None:
             _log.warning("no epsilon is stated: %s", privacy.reason)
-        stack.enter_context(_privacy_recorded(privacy, config, journal, lambda: progress.round if progress else 0))
+        stack.enter_context(_privacy_recorded(privacy, config, journal, lambda: progress.round))
 
         for round in range(progress.round + 1, last + 1):
             _stop_if_asked(stop, progress.round, run, config.command)
@@ -137,26 +141,50 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
     return summary
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """What a run is made from.
+
+    Attributes:
+        dataset: The clients and their examples.
+        inputs: Its fingerprints; see `fedcli.runs.inputs`.
+        pretrained: The model that a fine-tuning begins with.
+    """
+
+    dataset: FederatedDataset
+    inputs: dict[str, Any]
+    pretrained: Pretrained | None
+
+
 @contextmanager
-def _loading(config: TrainConfig) -> Iterator[Any]:
-    """Loads the data set in another thread, while this one imports TensorFlow.
+def _loading(config: TrainConfig) -> Iterator[Callable[[], _Loaded]]:
+    """Loads the data set and the pretrained model in another thread, while this one imports TensorFlow.
 
     Yields:
-        A function that waits for the data set.
+        A function that waits for them.
     """
-    with ThreadPoolExecutor(1, "fedcli-data") as pool:
-        future = pool.submit(config.load_dataset)
 
-        def loaded() -> FederatedDataset:
-            dataset = future.result()
-            check_clients_per_round(config, len(dataset.client_ids))
-            return dataset
+    def load() -> _Loaded:
+        dataset = config.load_dataset()
+        try:
+            return _Loaded(dataset, *load_inputs(config))
+        except BaseException:
+            dataset.close()
+            raise
+
+    with ThreadPoolExecutor(1, "fedcli-data") as pool:
+        future = pool.submit(load)
+
+        def loaded() -> _Loaded:
+            result = future.result()
+            check_clients_per_round(config, len(result.dataset.client_ids))
+            return result
 
         try:
             yield loaded
         finally:
             if future.exception() is None:
-                future.result().close()
+                future.result().dataset.close()
 
 
 @contextmanager
@@ -252,7 +280,7 @@ def _resumable(error: WorkerError, stop: StopRequest, round: int, run: RunDirect
 
 
 def _how_to_go_on(run: RunDirectory, command: str) -> str:
-    return f"go on with: fedcli {command} --resume {os.path.relpath(run.path)}"
+    return f"go on with: fedcli {command} --resume {shown_path(run.path)}"
 
 
 def _refuse_fewer_rounds(config: TrainConfig, done: int) -> None:

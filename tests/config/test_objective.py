@@ -6,7 +6,11 @@ from fedcli.config.objective import check_objective, objective_value
 from fedcli.errors import ConfigError
 
 
-@pytest.mark.parametrize("name", ["eval/accuracy", "train/loss", "aggregated_bits", "aggregator/anything"])
+@pytest.mark.parametrize("name", [
+        "eval/accuracy", "train/loss", "aggregated_bits", "seconds", "aggregator/anything", "epsilon",
+        "personal/accuracy_p10", "clients/loss_mean", "simulated_seconds", "eval/guessing_accuracy",
+    ],
+)  # fmt: skip
 def test_metrics_are_accepted(name):
     check_objective(name)
 
@@ -17,6 +21,11 @@ def test_metrics_are_accepted(name):
         ("eval/acuracy", None, "did you mean eval/accuracy?"),
         ("", None, "metrics: "),
         ("aggregator/bit", ["aggregator/bits"], "did you mean aggregator/bits?"),
+        # Known to be measured by no component of this run.
+        ("epsilon", ["aggregator/bits"], "metrics: "),
+        # result.json does not sum it up.
+        ("aggregated_bits_round", None, "did you mean aggregated_bits?"),
+        ("round", None, "metrics: "),
     ],
 )
 def test_what_is_no_metric_is_refused(name, measured, hint):

@@ -1,6 +1,6 @@
 """A Ray cluster of several nodes on this machine, in a process of its own, for tests and benchmarks.
 
-    python -m tests.runtime.ray_cluster FOLDER
+    RAY_TMPDIR=FOLDER python -m tests.runtime.ray_cluster
 
 Prints the address of the head, which has no worker. Then takes a line of JSON at a time: {"add": ENVIRONMENT} adds a
 node with one processor, {"kill": INDEX} kills a node with SIGKILL. Answers each with a line. Ends with its stdin.
@@ -16,7 +16,8 @@ import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-NODE = {"include_dashboard": False, "object_store_memory": 100 * 2**20}
+#: The port -1 keeps a node's agent from serving HTTP, as docs/cluster.md has it.
+NODE = {"include_dashboard": False, "dashboard_agent_listen_port": -1, "object_store_memory": 100 * 2**20}
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,6 +28,8 @@ class Nodes:
         self._process = process
         self._added = 0
         self.address = process.stdout.readline().strip()
+        if not self.address:
+            raise RuntimeError("the Ray cluster did not start")
 
     def add(self, **environment):
         """Adds a node with one processor and environment variables of its own; returns its index."""
@@ -58,9 +61,11 @@ def running(nodes=0, **environment):
         environment: Variables of all of its processes.
     """
     folder = tempfile.mkdtemp(prefix="fedcli-test-", dir="/tmp")
+    # Ray's `Cluster` writes the address of the head below the default folder, whatever folder the head has.
+    variables = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": folder, "PYTHONPATH": str(ROOT), **environment}
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.runtime.ray_cluster", folder],
-        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT), **environment},
+        [sys.executable, "-W", "ignore", "-m", "tests.runtime.ray_cluster"],
+        env={**os.environ, **variables},
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -74,7 +79,8 @@ def running(nodes=0, **environment):
             cluster.add()
         yield cluster
     finally:
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # it is gone
+            process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             process.wait(20)
         with suppress(ProcessLookupError):
@@ -84,11 +90,11 @@ def running(nodes=0, **environment):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def main(folder):
+def main():
     from ray._private.services import write_node_ip_address
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "temp_dir": folder})
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
     nodes = []
     print(cluster.address, flush=True)
     for line in sys.stdin:
@@ -106,4 +112,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -3,13 +3,20 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedcli.algorithms.fed_avg import FedAvg
+from fedcli.algorithms.fed_recon import FedRecon
+from fedcli.algorithms.fed_sgd import FedSGD
+from fedcli.algorithms.mime_lite import MimeLite
+from fedcli.algorithms.scaffold import Scaffold
 from fedcli.cli.hydra_bridge import HydraRequest, compose
 from fedcli.config.sampling import SamplingConfig
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import Examples, FederatedDataset
+from fedcli.distributors.federated_dropout import FederatedDropout
 from fedcli.runtime.engine.communication import Communication
 from fedcli.training.changes import ChangeAccount
 from fedcli.training.cohorts import Cohorts, Spent, Streams
@@ -88,6 +95,54 @@ def test_overselection_never_makes_a_round_longer(seed):
     assert more.spent(cohort, {}, Streams()).seconds == times[9] <= times[12]
     assert len(cohort.reported) == 10
     assert len(some.cohort(1, Streams()).reported) == 10
+
+
+def simulated(**keys):
+    """The participants of a round in which all devices are alike and nothing takes time but the training."""
+    sampling = SamplingConfig(compute_sigma=0, bandwidth_sigma=0, seconds_per_example=1, simulate=True)
+    mine = cohorts(sampling, per_client=Communication(0, 0), **keys)
+    return mine.spent(mine.cohort(1, Streams()), {}, Streams()).participants
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "times"),
+    [
+        (FedAvg(), 1),
+        (FedSGD(), 1),
+        (Scaffold(), 1),
+        (MimeLite(), 2),
+        (FedRecon(support="same", reconstruction_epochs=4), 5),
+    ],
+)
+def test_time_counts_every_gradient_of_the_algorithm(algorithm, times):
+    for limits in ({}, {"client_epochs": 3}, {"max_batches_per_client": 2}, {"drop_remainder": True}):
+        participants = simulated(algorithm=algorithm, dataset=CONFIG.dataset.replace(**limits))
+        assert any(it.examples for it in participants)
+        assert [it.seconds for it in participants] == [times * it.examples for it in participants]
+
+
+@given(st.integers(0, 300), st.integers(1, 20), st.integers(1, 5))
+def test_reconstruction_takes_every_other_batch(num_examples, batch_size, epochs):
+    algorithm = FedRecon(reconstruction_epochs=epochs)
+    batches = [min(batch_size, num_examples - start) for start in range(0, num_examples, batch_size)]
+    expected = epochs * sum(batches[::2]) + sum(batches[1::2])
+    assert algorithm.computed_examples(num_examples, batch_size) == expected
+
+
+def test_a_smaller_model_takes_less_time():
+    distributor = FederatedDropout(keep=0.25)
+    fraction = distributor.compute_fraction(CONFIG.model, CONFIG.dataset.spec)
+    assert 0 < fraction < 0.25
+    participants = simulated(distributor=distributor)
+    assert [it.seconds for it in participants] == pytest.approx([fraction * it.examples for it in participants])
+
+
+def test_the_clients_that_are_cut_are_those_whose_work_takes_longest():
+    """At this deadline a client has time for 100 gradients: with two passes, for 50 of its examples."""
+    sampling = SamplingConfig(compute_sigma=0, bandwidth_sigma=0, seconds_per_example=1, deadline=100.0)
+    for algorithm, most in ((FedAvg(), 99), (MimeLite(), 50)):
+        mine = cohorts(sampling, per_client=Communication(0, 0), algorithm=algorithm, clients_per_round=100)
+        assert sorted(mine.cohort(1, Streams()).reported) == [f"c{i:02}" for i in range(most + 1)]
 
 
 def test_streams_are_expected_as_the_last_round_measured_them():

@@ -40,6 +40,14 @@ class _Table:
         self.client_from = None if names.client is None else f"column {names.client}"
         self.split_from = None if names.split is None else f"column {names.split}"
 
+    @property
+    def notes(self) -> list[str]:
+        """Names the columns that were left out; see the protocol."""
+        left_out = self._found.left_out
+        if not left_out:
+            return []
+        return [f"not an input, since it has no name: {', '.join(left_out)}; --features names the inputs otherwise"]
+
     def _row(self, place: str, values: list[Any]) -> Row | BadRow:
         try:
             return self._found.row(values)

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedcli.datasets.importing.folders import ImageFolder, Layout, TextFolder
+from fedcli.datasets.importing.folders import Layout
+from fedcli.datasets.importing.images import ImageFolder
+from fedcli.datasets.importing.texts import TextFolder
 from fedcli.errors import UsageError
 from tests.datasets.importing.sources import bad_rows, good_rows
 
