@@ -16,9 +16,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from fedcli.masking import masked
+
 
 class FedcliError(Exception):
     """An error for people: shown as two lines, never as a traceback.
+
+    Terminals, run.log and run.json show it, so URLs in it lose their passwords.
 
     Args:
         message: What is wrong, in one line.
@@ -30,9 +34,9 @@ class FedcliError(Exception):
     details: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(masked(message))
+        self.message = masked(message)
+        self.hint = masked(hint)
 
 
 class UsageError(FedcliError):

@@ -50,11 +50,18 @@ class Parts:
         return self.distributor.client_model_fn(self.model_fn)
 
     def factory(self, *, weighted: bool) -> tff.aggregators.WeightedAggregationFactory:
-        """Builds what aggregates updates that come with a weight, which it leaves aside unless `weighted`."""
+        """Builds what aggregates updates that come with a weight.
+
+        Clients of weight 0 do not report; see `Reporting`. Unless `weighted`, all others count the same. Where clients
+        add the noise that makes the model private, each of them has to: one without an update sends zero and its noise.
+        """
         from tensorflow_federated.python.aggregators.factory_utils import as_weighted_aggregator
 
+        from fedcli.aggregators.processes.reporting import Reporting
+
         factory = self.aggregator.build(weighted=weighted)
-        return factory if weighted else as_weighted_aggregator(factory)
+        factory = factory if weighted else as_weighted_aggregator(factory)
+        return factory if self.aggregator.clients_add_noise else Reporting(factory)
 
     def compose(
         self,

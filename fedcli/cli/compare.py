@@ -184,9 +184,13 @@ def _write_files(
         UsageError: The picture's form is unknown, or there is nothing to draw.
         RunDirectoryError: A file cannot be written.
     """
+    from fedcli.cli.used_folder import refuse_in_a_run
     from fedcli.runs.atomic import write_text
 
     written = []
+    for option, file in (("--png", png), ("--html", html)):
+        if file is not None:
+            refuse_in_a_run(file, option)
     if png is not None:
         from fedcli.errors import UsageError
         from fedcli.report.chart import curves_chart

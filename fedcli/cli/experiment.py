@@ -74,9 +74,10 @@ def run_experiment(arguments: Arguments) -> None:
 def _run_once(arguments: Arguments) -> None:
     from fedcli.cli import hydra_bridge
     from fedcli.cli.kinds import kind_of
-    from fedcli.cli.resume import continued, has_nothing_to_do, refuse_changes
+    from fedcli.cli.resume import continued, has_nothing_to_do, refuse_changes, refuse_longer_job
     from fedcli.cli.used_folder import refuse_used
     from fedcli.runs.result import read_result
+    from fedcli.runs.sweep_jobs import update_table_of
 
     kind = kind_of(arguments.command)
     request = request_of(arguments, RunDirectory.new_id())
@@ -94,6 +95,7 @@ def _run_once(arguments: Arguments) -> None:
             refuse_used(folder, "hydra.run.dir", arguments.command)
         else:
             refuse_changes(run, before, config)
+            refuse_longer_job(run, before, config, arguments.command)
         return config, composed
 
     def job(checked: tuple[Any, DictConfig]) -> None:
@@ -106,7 +108,12 @@ def _run_once(arguments: Arguments) -> None:
             arguments.command, sys.argv, list(arguments.overrides), request.run_id, composed, is_new=resumed is None
         )
         folder = RunDirectory(hydra_bridge.job_folder())
-        _report(folder, run_recorded(kind, config, folder, context, kind.progress("")), kind.length)
+        try:
+            result = run_recorded(kind, config, folder, context, kind.progress(""))
+        finally:
+            if resumed is not None:
+                update_table_of(folder)
+        _report(folder, result, kind.length)
 
     hydra_bridge.run(request, check, job)
 
@@ -158,7 +165,10 @@ def _resumed(arguments: Arguments, request: HydraRequest) -> tuple[RunDirectory,
     if arguments.resume != "auto":
         return run_to_resume(arguments.resume, arguments.command)
     kind = kind_of(arguments.command)
-    found = latest_resumable(kind.check(hydra_bridge.compose(request, kind.schema)), arguments.command)
+    # A folder that is named is where a scheduler's script finds its run again, wherever output_dir is.
+    named = [word.partition("=")[2].strip("'\"") for word in arguments.overrides if word.startswith("hydra.run.dir=")]
+    config = kind.check(hydra_bridge.compose(request, kind.schema))
+    found = latest_resumable(config, arguments.command, named[-1:])
     output.say(
         f"resuming {shown_path(found[0].path)}" if found else "no unfinished run of this config; starting a new one"
     )
@@ -228,7 +238,8 @@ def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext
             not_waiting_for_readers(),
             progress,
         ):
-            output.go_on = f"fedcli {context.command} --resume {shown_path(run.path)}"
+            # A sweep, of which this is a job, has said how to go on with all of it.
+            output.go_on = output.go_on or f"fedcli {context.command} --resume {shown_path(run.path)}"
             return kind.run(config, run, progress, journal)
 
 

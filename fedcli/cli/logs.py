@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fedcli.cli.console import output
 from fedcli.cli.streams import log_problems
+from fedcli.masking import masked
 from fedcli.runs.atomic import storage_errors
 
 
@@ -31,7 +32,14 @@ class _WithoutTraceback(logging.Formatter):
     """Leaves tracebacks to run.log."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return record.getMessage()
+        return masked(record.getMessage())
+
+
+class _Masked(logging.Formatter):
+    """Writes no password of a URL."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
 
 
 @contextmanager
@@ -53,7 +61,7 @@ def logging_to(path: Path) -> Iterator[Callable[[], None]]:
     def opened() -> None:
         with storage_errors(path):
             handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         # A full disk must not end a run by its log: what matters is written elsewhere, and fails there.
         handler.handleError = lambda record: None  # type: ignore[method-assign]
         handlers.append(handler)

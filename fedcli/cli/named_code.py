@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from fedcli.errors import ConfigError
+from fedcli.shell import shell_word
 
 #: Keys whose value Hydra, or Python's logging for it, imports and calls.
 _CALLED = ("_target_", "()", "custom_search_space")
@@ -33,7 +33,7 @@ def refuse_named_code(config: DictConfig, overrides: Sequence[str]) -> None:
             continue
         raise ConfigError(
             f"{key}={value}: a YAML file names code to run",
-            f"take it out of the file, or name it on the command line: {shlex.quote(f'++{key}={value}')}",
+            f"take it out of the file, or name it on the command line: {shell_word(f'++{key}={value}')}",
         )
 
 

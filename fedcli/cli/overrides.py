@@ -15,7 +15,10 @@ from hydra.errors import HydraException
 from fedcli.config.groups import groups, keys_of_group
 from fedcli.config.location import choices
 from fedcli.config.suggest import did_you_mean
+from fedcli.config.yaml_bounds import check_yaml_folders
 from fedcli.errors import ConfigError, UsageError
+from fedcli.masking import has_password
+from fedcli.passwords import password_error
 from fedcli.shell import shell_word
 
 #: Keys under which Hydra keeps its own config.
@@ -35,14 +38,19 @@ def checked_overrides(
 
     Raises:
         UsageError: An argument is not KEY=VALUE.
-        ConfigError: A key or a choice does not exist.
+        ConfigError: A key or a choice does not exist, a value holds a password, or a YAML file of `config_dirs` cannot
+            be read.
     """
+    for argument in arguments:
+        if has_password(argument):
+            raise password_error(*argument.lstrip("+").partition("=")[::2])
     _refuse_flags(arguments)
     for folder in config_dirs:
         if not folder.is_dir():
             raise UsageError(
                 f"--config-dir {folder}: no such folder", "give a folder that holds GROUP/CHOICE.yaml files"
             )
+    check_yaml_folders(config_dirs)
     available = choices(config_dirs)
     result = []
     for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):

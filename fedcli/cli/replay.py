@@ -7,7 +7,6 @@ decides what runs here or who sees it.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from fedcli.cli.console import output
 from fedcli.config.saved import INTERPOLATION
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.ownership import is_own
+from fedcli.shell import shell_word, shown_path
 
 #: Keys that are never taken over. Compiled rounds are read from the cache folder, and their graphs run here.
 _CODE = ("cache_dir", "dataset.cache_dir")
@@ -59,10 +59,11 @@ def replayed(record: Path, recorded: Sequence[str], now: Sequence[str], resume: 
             again = f"{key}=VALUE" if INTERPOLATION in text else text
             raise RunDirectoryError(
                 f"{record}: {text} {reason}",
-                f"give the value again to go on with it, or another: {resume} {shlex.quote(again)}",
+                f"give the value again to go on with it, or another: {resume} {shell_word(again)}",
             )
     if left_out:
-        output.say(f"not taken from {record}, give it again where it is needed: {' '.join(map(shlex.quote, left_out))}")
+        words = " ".join(map(shell_word, left_out))
+        output.say(f"not taken from {shown_path(record)}, give it again where it is needed: {words}")
     return kept
 
 

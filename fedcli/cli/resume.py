@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fedcli.cli.kinds import kind_of
 from fedcli.cli.replay import replayed
 from fedcli.config.flat import flat
 from fedcli.config.saved import read_saved
@@ -19,9 +19,9 @@ from fedcli.runs.metrics import last_round
 from fedcli.runs.ownership import is_own
 from fedcli.runs.record import RunRecord, read_record
 from fedcli.runs.result import read_result
-from fedcli.runs.sweep import SweepDirectory
+from fedcli.runs.sweep import SweepDirectory, sweep_of
 from fedcli.runtime import runtimes
-from fedcli.shell import shown_path
+from fedcli.shell import shell_word, shown_path
 
 #: Keys that a resumed run may change: they do not touch what was measured before.
 CHANGEABLE = {
@@ -92,15 +92,19 @@ def run_to_resume(path: str, command: str) -> tuple[RunDirectory, RunRecord]:
     return run, record
 
 
-def latest_resumable(config: Any, command: str) -> tuple[RunDirectory, RunRecord] | None:
+def latest_resumable(config: Any, command: str, folders: Sequence[str] = ()) -> tuple[RunDirectory, RunRecord] | None:
     """Returns the newest unfinished run of the same user and config, None if there is none.
 
     A completed run is left alone, also where it has fewer rounds; so is a job of a sweep, which `-m --resume` goes on
     with.
+
+    Args:
+        config: The config.
+        command: The fedcli command.
+        folders: Folders that come before the runs of `output_dir`.
     """
-    if not Path(config.output_dir).is_dir():
-        return None
-    for run in reversed(find_runs([config.output_dir])):
+    below = [path for path in (config.output_dir, *folders) if Path(path).is_dir()]
+    for run in reversed(find_runs(below)):
         # Other users' runs in a shared folder are theirs, and what they wrote there is not for this user to go on with.
         if not is_own(run.path, run.run_json, run.config_yaml):
             continue
@@ -109,8 +113,7 @@ def latest_resumable(config: Any, command: str) -> tuple[RunDirectory, RunRecord
             saved = saved_config(run, type(config))
         except (RunDirectoryError, ConfigError):
             continue
-        is_job = SweepDirectory(run.path.parent).is_recorded
-        unfinished = record.status != "completed" and not record.is_alive() and not is_job
+        unfinished = record.status != "completed" and not record.is_alive() and sweep_of(run) is None
         if record.command == command and unfinished and not changes(saved, config):
             return run, record
     return None
@@ -133,6 +136,22 @@ def saved_config(run: RunDirectory, schema: type[Any]) -> Any:
             f"{run.config_yaml}: {' '.join(str(error).split())[:200]}", "the file is damaged; start a new run"
         ) from None
     return typed(plain, schema)
+
+
+def refuse_longer_job(run: RunDirectory, before: Any, now: Any, command: str) -> None:
+    """Refuses to make one job of a sweep longer or shorter than the others: sweep.json says how long they are.
+
+    Raises:
+        ConfigError: The run is a job of a sweep, and another length is asked for.
+    """
+    sweep = sweep_of(run)
+    key = kind_of(command).length
+    old, new = getattr(before, key), getattr(now, key)
+    if sweep is not None and old != new:
+        raise ConfigError(
+            f"{key}={new}: {run} is a job of a sweep, with {key}={old}",
+            f"resume the sweep: fedcli {command} -m --resume {shown_path(sweep.path)} {shell_word(f'{key}={new}')}",
+        )
 
 
 def has_nothing_to_do(run: RunDirectory, record: RunRecord, before: Any, now: Any) -> bool:
@@ -167,7 +186,7 @@ def continued(run: RunDirectory, record: RunRecord, now: Sequence[str]) -> list[
     if chosen and chosen[-1] in runtimes.components:
         known = {f"runtime.{item.name}" for item in dataclasses.fields(runtimes[chosen[-1]])}
         before = [one for one in before if not one.startswith("runtime.") or one.partition("=")[0] in known]
-    command = f"fedcli {record.command} --resume {shlex.quote(str(run))}"
+    command = f"fedcli {record.command} --resume {shown_path(run.path)}"
     return [*replayed(run.run_json, before, now, command), *now]
 
 

@@ -47,6 +47,7 @@ class StandardStream(io.TextIOBase):
         self._pending_size = 0
         self._is_stalled = False
         self._gone: str | None = None
+        self._was_terminal = os.isatty(descriptor)
         #: What the run's log says of the stream; None while it can be written.
         self.problem: str | None = None
         #: Seconds that a write waits for the reader; None for as long as it takes.
@@ -73,7 +74,13 @@ class StandardStream(io.TextIOBase):
 
     def isatty(self) -> bool:
         """Tells whether a terminal shows the stream."""
-        return self._gone is None and os.isatty(self._descriptor)
+        if self._gone is not None:
+            return False
+        is_terminal = os.isatty(self._descriptor)
+        if self._was_terminal and not is_terminal and not self._carries_results:
+            # Rich asks, and writes nothing any more: no write would tell that the terminal has vanished.
+            self._failed(OSError(errno.EIO, ""))
+        return is_terminal
 
     def writable(self) -> bool:
         """Tells that the stream is for writing."""
@@ -127,7 +134,8 @@ class StandardStream(io.TextIOBase):
                     self._is_stalled = True
                     self._note("is not read: lines are left out until it is")
                 return
-            self._is_stalled = False
+            if self._is_stalled:
+                self._is_stalled, self.problem = False, None
             try:
                 view = view[os.write(self._descriptor, view if self.patience is None else view[:_PIECE]) :]
             except BlockingIOError:  # another program has set the pipe or terminal so

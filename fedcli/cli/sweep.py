@@ -22,6 +22,7 @@ from fedcli.runs.atomic import remove_leftovers, storage_errors
 from fedcli.runs.lock import RunLock
 from fedcli.runs.sweep import SweepDirectory, write_sweep
 from fedcli.runs.sweep_jobs import read_jobs, write_table
+from fedcli.runtime.cluster.connection import lock_local_ray
 from fedcli.shell import shown_path
 from fedcli.training.interrupts import stop_signals
 
@@ -56,6 +57,8 @@ def run_sweep(arguments: Arguments) -> None:
         else:
             remove_leftovers(sweep.path)
             write_sweep(sweep.sweep_json, record)
+            if record.jobs is not None:  # a search is not resumed
+                output.go_on = f"fedcli {record.command} -m --resume {shown_path(sweep.path)}"
             sweep.forget_stop()
             try:
                 _run_jobs(plan, finished, fail_fast=arguments.fail_fast)
@@ -85,6 +88,8 @@ def _run_jobs(plan: SweepPlan, finished: frozenset[int], *, fail_fast: bool) -> 
     job = SweepJob(sweep.path.absolute(), plan.record, finished, spread.side_by_side, spread.cores, fail_fast, output)
     if plan.is_search:
         _silence_optuna()
+    if spread.starts_ray:
+        lock_local_ray()
     with ExitStack() as stack:
         stack.enter_context(not_waiting_for_readers())
         if spread.side_by_side:

@@ -22,6 +22,7 @@ from fedcli.cli.launchers import Spread, refuse_missing, spread_of
 from fedcli.cli.quoting import quoted
 from fedcli.config.objective import check_objective
 from fedcli.errors import ConfigError, FedcliError, UsageError
+from fedcli.passwords import refuse_passwords
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.process import Process
 from fedcli.runs.sweep import SweepDirectory, SweepRecord
@@ -82,6 +83,8 @@ def plan_sweep(arguments: Arguments, folder: Path | None = None) -> SweepPlan:
     run_id = RunDirectory.new_id()
     extra = ["hydra.sweep.subdir=${hydra.job.num}"]
     with composed_sweep(request_of(arguments, run_id, extra)) as (_, config):
+        # Hydra writes the config of each job, and its own, before fedcli sees the job: a YAML file may hold a password.
+        refuse_passwords(OmegaConf.to_container(config, resolve=False))
         # The time in the folder's name is read once: what Hydra is told later is the path.
         folder = folder or Path(str(config.hydra.sweep.dir))
         check_objective(str(config.get("objective")))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -15,8 +15,11 @@ from fedcli.cli.kinds import kind_of
 from fedcli.cli.replay import replayed
 from fedcli.cli.resume import CHANGEABLE, refuse_changes, saved_config
 from fedcli.cli.sweep_plan import SweepPlan, composed_jobs, plain, plan_sweep
+from fedcli.config.schema import TrainConfig
 from fedcli.errors import ConfigError, FedcliError, RunDirectoryError
+from fedcli.runs.inputs import differences
 from fedcli.runs.ownership import is_own
+from fedcli.runs.record import read_record
 from fedcli.runs.sweep import SweepDirectory, SweepRecord, find_sweeps, read_sweep
 from fedcli.runs.sweep_jobs import Job, last_round, read_job, read_jobs
 from fedcli.shell import shown_path
@@ -48,7 +51,7 @@ def resumed_plan(arguments: Arguments) -> SweepPlan | None:
     else:
         sweep = SweepDirectory(Path(str(arguments.resume)))
         record = _record_at(sweep, arguments)
-        command = f"fedcli {record.command} -m --resume {shlex.quote(str(sweep))}"
+        command = f"fedcli {record.command} -m --resume {shown_path(sweep.path)}"
         recorded = replayed(sweep.sweep_json, record.overrides, arguments.overrides, command)
         overrides = [*recorded, *arguments.overrides]
     plan = plan_sweep(dataclasses.replace(arguments, overrides=overrides), sweep.path)
@@ -87,6 +90,8 @@ def finished_jobs(plan: SweepPlan) -> frozenset[int]:
             _refuse_shorter(job, length, getattr(config, length))
             if job.status == "completed" and getattr(saved, length) == getattr(config, length):
                 finished.add(number)
+            else:
+                _refuse_other_data(job, config)
     return frozenset(finished)
 
 
@@ -107,6 +112,18 @@ def _refuse_shorter(job: Job, key: str, length: int) -> None:
     if done is not None and done > length:
         raise ConfigError(
             f"{key}={length}: {shown_path(job.run.path)} has done {done} {key} already", f"set {key} to at least {done}"
+        )
+
+
+def _refuse_other_data(job: Job, config: Any) -> None:
+    """Refuses to go on with a job on other data, before any job goes on; the job itself checks its other inputs."""
+    if not isinstance(config, TrainConfig):
+        return  # a text, which is read when the job begins
+    data = {"data": {"sha256": config.dataset.fingerprint()}}
+    if changed := differences(read_record(job.run.run_json).inputs, data):
+        raise ConfigError(
+            f"{shown_path(job.run.path)} was made with other inputs: {'; '.join(changed)}",
+            "restore what the sweep began with, or start a new sweep",
         )
 
 

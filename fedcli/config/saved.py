@@ -7,6 +7,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from fedcli.config.yaml_bounds import MOST_BYTES, yaml_problem
+from fedcli.regular_file import read_regular
+
 #: How an interpolation begins. OmegaConf resolves it wherever the text goes into a config: `${oc.env:SECRET}`.
 INTERPOLATION = "${"
 
@@ -15,10 +18,14 @@ def read_saved(path: Path) -> dict[str, Any]:
     """Reads a resolved config as plain dictionaries, lists and values.
 
     Raises:
-        ValueError: The file is no config, or a value is an interpolation, which fedcli never writes: OmegaConf would
-            replace it, for example by a variable of the reader's environment.
+        OSError: It is no regular file, or larger than a config.
+        ValueError: The file is no config, its aliases stand for too much, or a value is an interpolation, which fedcli
+            never writes: OmegaConf would replace it, for example by a variable of the reader's environment.
         Exception: Whatever OmegaConf raises for a file that it cannot read.
     """
+    # An alias of aliases is small, and huge when OmegaConf copies what it stands for.
+    if problem := yaml_problem(read_regular(path, MOST_BYTES)):
+        raise ValueError(problem)
     document = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     if not isinstance(document, dict):
         raise ValueError("not a config")

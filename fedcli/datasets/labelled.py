@@ -123,7 +123,7 @@ class LabelledDataset(FederatedDataset):
         ys = [np.empty(0, np.int32)]
         for some in _pieces(serialized):
             x, labels = self._read(some, split, client, self._feature, _LABEL)
-            xs.append(x)
+            xs.append(x.astype(np.float32, copy=False))
             ys.append(labels.astype(np.int32))
         return Examples(np.concatenate(xs), np.concatenate(ys))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import lzma
 import os
 import sqlite3
 import threading
@@ -26,14 +25,12 @@ from numpy.typing import NDArray
 from fedcli.datasets import cache
 from fedcli.datasets.cache import cached_path, fetch
 from fedcli.datasets.client_ids import ClientIds
+from fedcli.datasets.lzma_archive import unpack_lzma
 from fedcli.datasets.origin import PUBLISHED_ORIGIN, resolve_origin
-from fedcli.datasets.progress import transfer
 from fedcli.errors import DataError
 
 #: What most files call their splits.
 TRAIN, TEST = "train", "test"
-
-_CHUNK = 2**20
 
 _COLUMNS = {
     "examples": {"split_name", "client_id", "serialized_example_proto"},
@@ -100,32 +97,6 @@ class DatabaseSource:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file)) from error
             raise DataError(f"not a sound SQLite database ({error})") from error
-
-
-def unpack_lzma(archive: Path, target: Path) -> None:
-    """Unpacks a legacy `.lzma` file (LZMA_alone), a piece at a time: it may be larger than the memory.
-
-    Raises:
-        DataError: The archive is damaged, or ends before its end mark.
-    """
-    decompressor = lzma.LZMADecompressor(format=lzma.FORMAT_ALONE)
-    what = f"unpacking {archive.name}"
-    with (
-        archive.open("rb") as reader,
-        target.open("wb") as writer,
-        transfer(what, archive.stat().st_size) as advance,
-    ):
-        while not decompressor.eof:
-            packed = b""
-            if decompressor.needs_input:
-                packed = reader.read(_CHUNK)
-                if not packed:
-                    raise DataError("the LZMA archive ends too early")
-                advance(len(packed))
-            try:
-                writer.write(decompressor.decompress(packed, _CHUNK))
-            except (lzma.LZMAError, EOFError) as error:
-                raise DataError(f"not a sound LZMA archive ({error})") from error
 
 
 def _check_integrity(connection: sqlite3.Connection) -> None:

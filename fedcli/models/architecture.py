@@ -141,7 +141,9 @@ def _char_rnn(path: Path, core: Sequence[Layer]) -> Recognised:
     embedding, gru, dense = core
     characters, dim = int(embedding.config["input_dim"]), int(embedding.config["output_dim"])
     units, classes = int(gru.config["units"]), int(dense.config["units"])
-    reset_after = bool(gru.config.get("reset_after", False))  # before Keras had the key it had the form without it
+    # Files without the key are of either form, which the bias tells: Keras had no other form first, and TensorFlow 2's
+    # default is the later one.
+    reset_after = bool(gru.config.get("reset_after", gru.weights[2].ndim == 2))
     shapes = [
         (characters, dim),
         (dim, 3 * units),

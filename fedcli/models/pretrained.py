@@ -132,7 +132,9 @@ def load_pretrained(source: str, *, origin: str | None = None, cache_dir: str | 
     if source and is_file:
         return _read(source, path)
     if os.sep in source or path.suffix in _SUFFIXES:
-        raise ConfigError(f"{source}: no such file or run directory", "check the path")
+        there = "\0" not in source and path.exists()
+        what = "neither a regular file nor a run directory" if there else "no such file or run directory"
+        raise ConfigError(f"{source}: {what}", "check the path")
     names = pretrained_names(cache_dir)
     raise ConfigError(
         f"{source or '(nothing)'}: no pretrained model of that name",

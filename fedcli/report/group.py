@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fedcli.masking import masked
 from fedcli.report.load import Run
 from fedcli.runs.inputs import data_hash, pretrained_hash, short, source_hashes
 
@@ -111,7 +112,7 @@ def _values(hashes: Sequence[str | None], origins: Sequence[str] = ()) -> list[s
         return ["same"] * len(hashes)
     several = len(of_unknown) > 1
     return [
-        (f"unknown, from {origin}" if several else "unknown") if found is None else short(found)
+        (f"unknown, from {masked(origin)}" if several else "unknown") if found is None else short(found)
         for origin, found in zip(origins, hashes, strict=True)
     ]
 

@@ -9,6 +9,8 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from fedcli.config.flat import flat
+from fedcli.config.yaml_bounds import MOST_BYTES, yaml_problem
+from fedcli.regular_file import read_regular
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -18,8 +20,10 @@ def read_config(path: Path) -> dict[str, Any]:
         OSError: The file cannot be read.
         ValueError: It is no config.
     """
-    with open(path, "rb") as file:
-        document = _parse(file.read())
+    data = read_regular(path, MOST_BYTES)
+    if problem := yaml_problem(data):
+        raise ValueError(problem)
+    document = _parse(data)
     if not isinstance(document, dict):
         raise ValueError("empty" if document is None else "not a config")
     try:

@@ -1,4 +1,4 @@
-"""Holds SIGINT and SIGTERM back while a few files are written that belong together."""
+"""Holds SIGINT, SIGTERM and SIGHUP back while a few files are written that belong together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -27,7 +27,9 @@ def signals_deferred() -> Iterator[None]:
     def defer(number: int, frame: FrameType | None) -> None:
         arrived.append(number)
 
-    before = {number: signal.signal(number, defer) for number in _SIGNALS}
+    # A signal that is ignored, as SIGHUP is under nohup, stays so.
+    heard = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, defer) for number in heard}
     try:
         yield
     finally:

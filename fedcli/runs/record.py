@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fedcli.errors import FedcliError, Interrupted, RunDirectoryError
+from fedcli.masking import masked
 from fedcli.runs import environment
 from fedcli.runs.atomic import damaged, read_json, write_json
 from fedcli.runs.process import Process
@@ -28,7 +29,7 @@ class RunRecord:
         id: The run's id, 6 hexadecimal digits.
         command: The fedcli command: `train`, `finetune`, ...
         status: `running` until the run ends; a killed run stays so, see `is_alive`.
-        argv: The command line, as typed.
+        argv: The command line, as typed but for passwords in URLs.
         overrides: Its `KEY=VALUE` arguments.
         seed: The seed of all random choices.
         started: When the run began, ISO 8601 in UTC.
@@ -75,7 +76,7 @@ class RunRecord:
         return cls(
             id=id,
             command=command,
-            argv=list(argv),
+            argv=list(map(masked, argv)),
             overrides=list(overrides),
             seed=seed,
             started=_now(),
@@ -207,7 +208,8 @@ _PROCESS_FIELDS = tuple(item.name for item in dataclasses.fields(Process))
 
 _CHECKS = {
     "id": lambda value: isinstance(value, str),
-    "command": lambda value: isinstance(value, str),
+    # A word, since hints show it as a part of commands to paste.
+    "command": lambda value: isinstance(value, str) and value.isidentifier(),
     "status": lambda value: value in get_args(Status),
     "argv": lambda value: _is_list_of(str, value),
     "overrides": lambda value: _is_list_of(str, value),
@@ -230,7 +232,7 @@ _CHECKS = {
 
 def _describe(error: BaseException) -> dict[str, str]:
     hint = error.hint if isinstance(error, FedcliError) else ""
-    return {"type": type(error).__name__, "message": str(error), "hint": hint}
+    return {"type": type(error).__name__, "message": masked(str(error)), "hint": hint}
 
 
 def _now() -> str:

@@ -70,7 +70,9 @@ class Personalizer:
         )
         runtime, first = self._runtime()
         state = with_weights(self._rates.put_into(first, max(round, 1)), self._compiled, weights)
-        return weights_of(runtime.run_round(state, [work], (0, 0)).state, self._compiled)
+        result = runtime.run_round(state, [work], (0, 0))
+        # A client whose training diverges stays with the model that it got.
+        return weights if result.left_out else weights_of(result.state, self._compiled)
 
     def close(self) -> None:
         """Ends the threads."""

@@ -104,7 +104,6 @@ def pretrain(config: PretrainConfig, run: RunDirectory, observer: EpochObserver,
         experiment.save_model(run, kept.weights)
 
     best = {"epoch": kept.epoch, "eval/loss": kept.loss, "eval/accuracy": kept.accuracy}
-    refuse_taken(config, run)
     path = publish(config, run, {"text": config.text, "text_sha256": text.digest, **best})
     summary = summarise(read_metrics(run.metrics_csv)) | {
         "stopped_early": last < config.epochs,

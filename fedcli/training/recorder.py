@@ -17,7 +17,8 @@ from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.client_states import ClientState, ClientStates
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, check_columns
-from fedcli.runs.participants import Participant, ParticipantsWriter, read_participants
+from fedcli.runs.participants import Participant, ParticipantsWriter, read_participants, write_participants
+from fedcli.runs.taken_up import checkpoint_to_resume
 from fedcli.runtime.base import State
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.training.client_evaluation import ClientResults
@@ -88,12 +89,12 @@ class Progress:
 
 
 def load_progress(run: RunDirectory, keep: int, compiled: CompiledRound) -> Progress | None:
-    """Reads the newest checkpoint of a run that is whole; None if the run saved none yet.
+    """Reads the checkpoint that a run goes on from, see `checkpoint_to_resume`; None if the run saved none yet.
 
     Raises:
-        RunDirectoryError: All checkpoints are damaged, or they belong to another computation.
+        RunDirectoryError: There is none that goes with metrics.csv, or it belongs to another computation.
     """
-    checkpoint = CheckpointStore(run.checkpoints, keep).latest()
+    checkpoint = checkpoint_to_resume(run, keep)
     if checkpoint is None:
         return None
     expected = [(leaf.path, leaf.dtype) for leaf in compiled.state]
@@ -143,6 +144,7 @@ class Recorder:
         compiled: The computation, whose state is saved.
         extra: Names of measurements beside the common columns.
         resumed: Where the run goes on; None for a new run.
+        participants: Those of all rounds done, where participants.csv lacks some; None where it does not.
     """
 
     def __init__(
@@ -152,6 +154,7 @@ class Recorder:
         compiled: CompiledRound,
         extra: Sequence[str],
         resumed: Progress | None,
+        participants: Sequence[Participant] | None = None,
     ) -> None:
         self._names = [leaf.path for leaf in compiled.state]
         self._clients_csv = run.clients_csv
@@ -164,6 +167,8 @@ class Recorder:
         self._measurements = Measurements(run, config, extra, None if resumed is None else resumed.round)
         self._participants: ParticipantsWriter | None = None
         if config.sampling.is_simulated:
+            if participants is not None:
+                write_participants(run.participants_csv, participants)
             self._participants = ParticipantsWriter(run.participants_csv, -1 if resumed is None else resumed.round)
 
     def kept(self, progress: Progress, client: str, *, discard: bool) -> ClientState | None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fedcli.config.checks import check_clients_per_round
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from fedcli.training.setup import Experiment
 
 _log = logging.getLogger(__name__)
+
+#: So many of the clients that a message is about are named.
+_NAMED = 5
 
 
 def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: Journal) -> dict[str, Any]:
@@ -106,6 +109,8 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
             finally:
                 journal.lost(experiment.runtime.losses - losses)
             seconds = time.perf_counter() - started
+            cohort = cohort.without(result.left_out)
+            _tell_left_out(cohort, result.left_out)
             measured = experiment.measured(result.metrics)
             spent = experiment.cohorts.spent(cohort, measured, progress.streams)
             progress = progress.after(result.state, spent, cohort.reported if experiment.compiled.kept else ())
@@ -114,6 +119,7 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
                 "round": round,
                 **measured,
                 **experiment.rates.row(round),
+                **cohort.row(),
                 **experiment.attackers_row(cohort),
                 **privacy.row(round),
                 **(experiment.evaluate(progress.state) if _is_evaluated(config, round, last) else {}),
@@ -127,7 +133,7 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
             if _is_evaluated(config, round, last):
                 _show_sample(experiment, recorder, progress)
             observer.row(row)
-            _refuse_divergence(config, row)
+            _refuse_divergence(config, row, cohort, result.left_out)
             if round % config.checkpoint.every == 0 or round == last or stop:
                 recorder.checkpoint(progress)
 
@@ -211,7 +217,7 @@ def _run_round(
 ) -> RoundResult:
     """Trains the clients that report.
 
-    With none, and no noise to add, the state stays, and only what the server sent can be measured.
+    If none does, and no noise is to be added, the state stays, and only the server's message can be measured.
     """
 
     def run(clients: Sequence[str], *, discard: bool = False) -> RoundResult:
@@ -225,18 +231,25 @@ def _run_round(
         )
 
     if cohort.reported:
-        return run(cohort.reported)
-    if config.aggregator.adds_noise:
-        # To go without the noise would tell that nobody took part. There is nothing that training measured.
+        result = run(cohort.reported)
+        if len(result.left_out) < len(cohort.reported):
+            return result
+    elif config.aggregator.server_adds_noise:
         result = run(())
-        known = {path: value for path, value in result.metrics.items() if not path.startswith("client_work/")}
-        return RoundResult(result.state, known)
-    if not experiment.measures_broadcast or not cohort.asked:
+    elif experiment.measures_broadcast and cohort.asked:
+        # Whom the message goes to does not change its length: any client will do. What it trains is thrown away.
+        result = replace(run(cohort.asked[:1], discard=True), left_out=())
+    else:
         return RoundResult(progress.state, {})
-    # Whom the message goes to does not change its length: any client will do. What it trains is thrown away.
-    metrics = run(cohort.asked[:1], discard=True).metrics
-    measured = {path: value for path, value in metrics.items() if path.startswith("distributor/")}
-    return RoundResult(progress.state, measured)
+    if config.aggregator.server_adds_noise:
+        # To go without the noise would tell that nobody took part. Training has measured nothing, and the clients' part
+        # of the state stays: the mean of no gradients, for example, is not finite.
+        known = {path: value for path, value in result.metrics.items() if not path.startswith("client_work/")}
+        leaves = zip(experiment.compiled.state, progress.state, result.state, strict=True)
+        state = [old if leaf.path.startswith("client_work/") else new for leaf, old, new in leaves]
+        return RoundResult(state, known, result.left_out)
+    measured = {path: value for path, value in result.metrics.items() if path.startswith("distributor/")}
+    return RoundResult(progress.state, measured, result.left_out)
 
 
 def _client_work(experiment: Experiment, round: int, client: str, kept: Kept | None) -> ClientWork:
@@ -299,7 +312,37 @@ def _refuse_less_epsilon(config: TrainConfig, privacy: Privacy, done: int, last:
         )
 
 
-def _refuse_divergence(config: TrainConfig, row: Mapping[str, Any]) -> None:
+def _tell_left_out(cohort: Cohort, not_finite: Sequence[str]) -> None:
+    """Logs which clients of a round did not report though they were there."""
+    idle = len(cohort.left_out) - len(not_finite)
+    if idle:
+        _log.info("round %d: %d of %d clients have no batch and do not report", cohort.round, idle, len(cohort.asked))
+    if not_finite:
+        _log.warning(
+            "round %d: %d of %d clients do not report, since their updates hold numbers that are not finite: %s",
+            *(cohort.round, len(not_finite), len(cohort.asked)),
+            ", ".join(not_finite[:_NAMED]) + (", ..." if len(not_finite) > _NAMED else ""),
+        )
+
+
+def _refuse_divergence(config: TrainConfig, row: Mapping[str, Any], cohort: Cohort, not_finite: Sequence[str]) -> None:
+    """Ends a run that has diverged.
+
+    Args:
+        config: The config.
+        row: The round's metrics.
+        cohort: The round's clients.
+        not_finite: Those of them that trained and whose updates are not finite.
+
+    Raises:
+        DivergedError: A loss or the server's update is not finite, or the update of no client was.
+    """
+    if not_finite and not cohort.reported and not config.aggregator.server_adds_noise:
+        raise DivergedError(
+            f"no update of the {len(not_finite)} clients that trained in round {row['round']} is finite: "
+            "training has diverged",
+            f"lower client_optimizer.learning_rate (now {config.client_optimizer.learning_rate:g})",
+        )
     for name in ("train/loss", "eval/loss"):
         value = row.get(name)
         if value is not None and not math.isfinite(value):

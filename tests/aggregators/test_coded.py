@@ -10,7 +10,7 @@ from fedcli.aggregators.coded import CodedAggregator
 from fedcli.errors import ConfigError
 from fedcli.models.mlp import MLP
 from fedcli.runtime.local import LocalRuntime
-from tests.runtime.conftest import SPEC, play, work  # noqa: F401 (a fixture)
+from tests.runtime.conftest import SPEC, play, sent_bits, work  # noqa: F401 (a fixture)
 
 MODEL = MLP(hidden_units=(8,))
 PARAMETERS = 36 * 8 + 8 + 8 * 4 + 4
@@ -104,7 +104,7 @@ def test_the_bits_are_those_of_what_a_client_sends(case):
     assert communication.broadcasted_bits == sum(np.asarray(x).nbytes * 8 for x in broadcast)
     # The update as it was before the coding is with them in the simulation only: it serves to measure the distortion.
     not_sent = 32 * PARAMETERS
-    assert sum(np.asarray(x).nbytes * 8 for x in sent) - not_sent == communication.aggregated_bits + measured(
+    assert sent_bits(program(case), sent) - not_sent == communication.aggregated_bits + measured(
         result.metrics, "stream_bits"
     )
 

@@ -43,7 +43,7 @@ def of_another_user(monkeypatch):
 
 def test_the_planted_callback_runs_where_it_is_typed(invoke, planted):
     """So that the tests below show something."""
-    invoke("train", "rounds=0", CALLBACK)
+    invoke("train", *TINY, "rounds=0", CALLBACK)
     assert planted.exists()
 
 

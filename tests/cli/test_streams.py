@@ -125,6 +125,20 @@ def test_a_terminal_that_vanishes_takes_everything(caplog):
         os.close(slave)
 
 
+def test_a_terminal_that_vanishes_is_told_to_the_log_although_rich_writes_nothing_more(caplog):
+    master, slave = pty.openpty()
+    try:
+        console = Console(file=stderr_to(slave))
+        assert console.is_terminal
+        os.close(master)
+        assert not console.is_terminal
+        assert [record.message for record in caplog.records] == [
+            "stderr cannot be written (Input/output error); the run goes on"
+        ]
+    finally:
+        os.close(slave)
+
+
 def test_results_without_a_reader_end_the_command(pipe):
     read, write = pipe
     stream = stdout_to(write)

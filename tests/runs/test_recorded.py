@@ -66,7 +66,7 @@ def test_a_resumed_run_says_running_when_it_begins(run):
         raise ValueError("x")
     with recording(run, overrides=["rounds=5"]) as journal:
         assert read_record(run.run_json).status == "failed"
-        journal.begin(3)
+        journal.begin(None, 3)
         record = read_record(run.run_json)
         assert (record.status, record.error, record.resumed) == ("running", None, [3])
         assert record.overrides == ["rounds=5"]

@@ -2,8 +2,9 @@
 
     RAY_TMPDIR=FOLDER python -m tests.runtime.ray_cluster
 
-Prints the address of the head, which has no worker. Then takes a line of JSON at a time: {"add": ENVIRONMENT} adds a
-node with one processor, {"kill": INDEX} kills a node with SIGKILL. Answers each with a line. Ends with its stdin.
+Prints the address of the head, which has no worker. Then takes a line of JSON at a time: {"add": ENVIRONMENT,
+"agent_port": PORT} adds a node with one processor, {"kill": INDEX} kills a node with SIGKILL. Answers each with a line.
+Ends with its stdin.
 """
 
 import json
@@ -22,18 +23,29 @@ ROOT = Path(__file__).parents[2]
 
 
 class Nodes:
-    """The cluster, from outside."""
+    """The cluster, from outside.
 
-    def __init__(self, process):
+    Attributes:
+        address: Of the head.
+        folder: Where its files are: below `ray`.
+    """
+
+    def __init__(self, process, folder):
         self._process = process
+        self.folder = Path(folder)
         self._added = 0
         self.address = process.stdout.readline().strip()
         if not self.address:
             raise RuntimeError("the Ray cluster did not start")
 
-    def add(self, **environment):
-        """Adds a node with one processor and environment variables of its own; returns its index."""
-        self._ask({"add": environment})
+    def add(self, *, agent_port=NODE["dashboard_agent_listen_port"], **environment):
+        """Adds a node with one processor and environment variables of its own; returns its index.
+
+        Args:
+            agent_port: Where its agent serves HTTP; 0 for any port, -1 for none.
+            environment: The variables.
+        """
+        self._ask({"add": environment, "agent_port": agent_port})
         self._added += 1
         return self._added - 1
 
@@ -74,7 +86,7 @@ def running(nodes=0, **environment):
         start_new_session=True,
     )
     try:
-        cluster = Nodes(process)
+        cluster = Nodes(process, folder)
         for _ in range(nodes):
             cluster.add()
         yield cluster
@@ -99,9 +111,10 @@ def main():
     print(cluster.address, flush=True)
     for line in sys.stdin:
         match json.loads(line):
-            case {"add": environment}:
+            case {"add": environment, "agent_port": agent_port}:
                 address = f"127.0.0.{2 + len(nodes)}"
-                nodes.append(cluster.add_node(**NODE, num_cpus=1, env_vars=environment, node_ip_address=address))
+                keys = {**NODE, "dashboard_agent_listen_port": agent_port, "node_ip_address": address}
+                nodes.append(cluster.add_node(**keys, num_cpus=1, env_vars=environment))
                 # A driver joins by the Ray of its own machine: that is to be the head, which nobody kills.
                 write_node_ip_address(cluster.head_node.get_session_dir_path(), cluster.head_node.node_ip_address)
             case {"kill": index}:

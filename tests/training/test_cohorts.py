@@ -41,9 +41,9 @@ class Sized(FederatedDataset):
         return int(client_id[1:])
 
 
-def cohorts(sampling=None, *, per_client=PER_CLIENT, changes=None, **keys):
+def cohorts(sampling=None, *, per_client=PER_CLIENT, changes=None, idle=(), **keys):
     config = dataclasses.replace(CONFIG, sampling=sampling or SamplingConfig(), **keys)
-    return Cohorts(config, Sized(), per_client, changes)
+    return Cohorts(config, Sized(), per_client, changes, idle)
 
 
 SAMPLINGS = st.builds(
@@ -189,3 +189,36 @@ def test_a_round_without_a_report_is_no_change_of_the_model():
 
 def test_nothing_is_spent_at_first():
     assert Spent().counts() == {"clients/reported": 0, "clients/dropped": 0, "clients/cut": 0}
+
+
+@given(SAMPLINGS | st.just(SamplingConfig()), st.integers(0, 5), st.sets(st.sampled_from(Sized.client_ids)))
+def test_clients_without_a_batch_get_the_model_and_send_nothing(sampling, seed, idle):
+    mine = cohorts(sampling, seed=seed, idle=idle)
+    cohort = mine.cohort(1, Streams())
+    assert idle.isdisjoint(cohort.reported)
+    assert set(cohort.left_out) <= idle & set(cohort.asked)
+    assert cohort.row() == {"clients/left_out": len(cohort.left_out)}
+    spent = mine.spent(cohort, {}, Streams())
+    assert spent.bits.broadcasted_bits == len(cohort.asked) * PER_CLIENT.broadcasted_bits
+    if not sampling.is_simulated:
+        assert sorted([*cohort.reported, *cohort.left_out]) == sorted(cohort.asked)
+        assert spent.bits.aggregated_bits == len(cohort.reported) * PER_CLIENT.aggregated_bits
+        return
+    counts = spent.counts()
+    assert sum(counts.values()) + len(cohort.left_out) == len(cohort.asked)
+    outcomes = {it.client: it.outcome for it in spent.participants}
+    assert [client for client in cohort.asked if outcomes[client] == "left_out"] == cohort.left_out
+
+
+@given(st.integers(0, 5), st.integers(0, 10))
+def test_clients_whose_updates_are_not_finite_send_nothing(seed, count):
+    mine = cohorts(SamplingConfig(simulate=True), seed=seed)
+    before = mine.cohort(1, Streams())
+    cohort = before.without(before.reported[:count])
+    assert cohort.reported == before.reported[count:]
+    spent = mine.spent(cohort, {"aggregator/stream_bits": 100 * len(cohort.reported)}, Streams(up=100.0))
+    assert spent.bits.aggregated_bits == len(cohort.reported) * (PER_CLIENT.aggregated_bits + 100)
+    assert spent.streams.up == 100.0
+    assert [it.outcome for it in spent.participants].count("left_out") == count
+    # They trained, and the server waited for them.
+    assert spent.seconds == mine.spent(before, {}, Streams(up=100.0)).seconds

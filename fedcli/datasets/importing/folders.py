@@ -20,7 +20,9 @@ CLIENT, LABEL, _SPLIT, _ANY = "CLIENT", "LABEL", "SPLIT", "*"
 _DEEPEST = 8
 #: Files at the top of a folder that tell people about the data.
 _DOCUMENT = re.compile(
-    r"(read[-_ ]?me|licen[cs]e|copying|copyright|citation|notice|authors|change(s|log))([-_. ].*)?", re.IGNORECASE
+    r"(read[-_ ]?me|licen[cs]e|copying|copyright|citation|notice|authors|changes|changelog)([-_]\w+)*"
+    r"(\.(txt|text|md|rst|html?|pdf|cff|bib))?",
+    re.IGNORECASE,
 )
 
 

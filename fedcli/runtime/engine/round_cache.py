@@ -31,7 +31,7 @@ from fedcli.runtime.engine.compiled import CompiledRound, Leaf, Part
 _log = logging.getLogger(__name__)
 
 #: Part of every name: another layout of entries does not meet this one.
-_FORMAT = 2
+_FORMAT = 3
 _MANIFEST = "manifest.json"
 #: The newest entries that are kept, by when they were last used. The CNN's takes 0.2 MB.
 _LARGEST_COUNT = 100
@@ -139,6 +139,7 @@ def _write(archive: zipfile.ZipFile, key: str, compiled: CompiledRound) -> None:
         "communication": dataclasses.asdict(compiled.communication),
         "kept": [_document(leaf) for leaf in compiled.kept],
         "changes_of_kept": compiled.changes_of_kept,
+        "reports": compiled.reports,
         "tells_attackers": compiled.tells_attackers,
     }
     archive.writestr(_MANIFEST, json.dumps(manifest))
@@ -159,6 +160,7 @@ def _read(archive: zipfile.ZipFile, key: str) -> CompiledRound:
         communication=Communication(**manifest["communication"]),
         kept=tuple(_leaf(document) for document in manifest["kept"]),
         changes_of_kept=tuple(manifest["changes_of_kept"]),
+        reports=manifest["reports"],
         tells_attackers=manifest["tells_attackers"],
     )
 

@@ -279,6 +279,33 @@ def test_an_index_of_pandas_in_parquet_is_no_input(tmp_path):
     assert ParquetTable(tmp_path / "t.parquet", COLUMNS).columns == ["a"]
 
 
+def test_a_line_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("fedcli.datasets.importing.tables._LONGEST_LINE", 100)
+    path = tmp_path / "t.csv"
+    path.write_text(f"client,label,a\nc,x,{'1' * 95}\n")
+    assert bad_rows(CsvTable(path, COLUMNS))[0][1].endswith("is not a finite number of 32 bits")
+    path.write_text(f"client,label,a\nc,x,1\nc,x,{'1' * 200}\n")
+    with pytest.raises(DataError, match="line 3 has more than 100 characters"):
+        list(CsvTable(path, COLUMNS).rows(True))
+    with path.open("wb") as file:
+        file.truncate(2**40)  # zeros, of which the disk holds none
+    with pytest.raises(DataError, match="line 1 has more than 100 characters"):
+        CsvTable(path, COLUMNS)
+
+
+def test_a_parquet_file_that_unpacks_to_far_more_is_refused(tmp_path, monkeypatch):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {"client": ["c"] * 9, "label": ["x"] * 9, "words": [f"{i}" + "z" * 100_000 for i in range(9)]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet", compression="zstd", use_dictionary=False)
+    names = ColumnNames(client="client", text="words")
+    assert len(good_rows(ParquetTable(tmp_path / "t.parquet", names))) == 9
+    monkeypatch.setattr("fedcli.datasets.importing.tables._ALWAYS_UNPACKED", 100_000)
+    with pytest.raises(DataError, match="column words unpacks to 9"):
+        ParquetTable(tmp_path / "t.parquet", names)
+
+
 def test_columns_with_usual_names_are_inputs(tmp_path):
     path = write_csv(tmp_path / "t.csv", [("c", "x", 1, 2, 3)], ("client", "label", "index", "V1", "Unnamed"))
     table = CsvTable(path, COLUMNS)
