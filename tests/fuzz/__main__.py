@@ -29,6 +29,7 @@ class Worker:
     def __init__(self, base: Path, timeout: float) -> None:
         self._base, self._timeout = base, timeout
         self._process: subprocess.Popen | None = None
+        self._errors = base.with_suffix(".stderr")
 
     def run(self, seed: int, kind: str, number: int):
         """Runs an input; returns the command to repeat it and what is wrong with the answer, None for nothing."""
@@ -46,8 +47,10 @@ class Worker:
         line = process.stdout.readline()
         if not line:
             code = process.wait()
+            text = self._errors.read_text(errors="replace") if self._errors.exists() else ""
+            last = (text.strip().splitlines() or [""])[-1]
             self.close()
-            return "", f"crash: the process ended with {code}"
+            return "", f"crash: the process ended with {code} {last[:300]}".rstrip()
         return json.loads(line)
 
     def close(self) -> None:
@@ -61,15 +64,16 @@ class Worker:
 
     def _start(self):
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("FEDCLI_", "HYDRA_"))}
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.fuzz.worker", str(self._base)],
-            cwd=_ROOT,
-            env={**kept, "PYTHONPATH": str(_ROOT), "HOME": str(self._base)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        with self._errors.open("wb") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.fuzz.worker", str(self._base)],
+                cwd=_ROOT,
+                env={**kept, "PYTHONPATH": str(_ROOT), "HOME": str(self._base)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
 
 
 def inputs(seed: int, kinds):

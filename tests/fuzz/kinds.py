@@ -49,6 +49,8 @@ def check_value(folder: Path, number: int, rng: random.Random):
         config = check(_with(default, changed))
     except (ConfigError, DataError) as error:
         return shown, None if error.message and error.hint else f"not two lines: {error.message[:200]!r}"
+    except OSError:  # the command line writes two lines about it
+        return shown, None
     except Exception as error:
         return shown, f"{type(error).__name__}: {str(error)[:200]}, for {str(value)[:60] if place != 14 else '10**400'}"
     section = getattr(config, group or name) if group or name else config
