@@ -55,7 +55,7 @@ class Release:
                 int(document["clients_per_round"]),
                 int(document["rounds"]),
             )
-        except (KeyError, TypeError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"not a release: {error}") from error
         is_finite = all(math.isfinite(value) and value >= 0 for value in numbers.values())
         # Noise that clients add needs a fixed number of them.

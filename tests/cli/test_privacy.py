@@ -163,11 +163,10 @@ def test_no_epsilon_is_stated_of_a_model_that_was_trained_without_noise(train, f
     assert [row["epsilon"] for row in metrics(run)] == ["", ""]
     assert "without noise" in finetune(first, "rounds=1", *DP, "privacy.max_epsilon=9", code=2).stderr
     # Another partition has other clients, and a file by itself tells nothing.
-    noisy = train("rounds=1", *DP)
-    dealt = finetune(noisy, "rounds=1", *DP, "partition=iid", "partition.num_clients=13")
+    dealt = finetune(train("rounds=1", *DP, "partition=iid", "partition.num_clients=13"), "rounds=1", *DP)
     assert "other data" in record(dealt)["privacy"]["not_covered"]
     file = Path("copied.keras")
-    file.write_bytes((noisy / "model.keras").read_bytes())
+    file.write_bytes((first / "model.keras").read_bytes())
     assert "nothing tells" in record(finetune(file, "rounds=1", *DP))["privacy"]["not_covered"]
     vouched = finetune(file, "rounds=1", *DP, "pretrained_is_public=true")
     assert record(vouched)["privacy"]["epsilon"] == pytest.approx(epsilon_by_hand(1), rel=1e-9)

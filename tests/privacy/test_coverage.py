@@ -107,11 +107,8 @@ def test_delta_by_default():
 def test_problems_name_the_fields():
     few = DP(noise_multiplier=1.0, clipped_count_stddev=0.5)
     assert [field for field, _ in few.problems()] == ["clipped_count_stddev"]
-    assert [field for field, _ in DP(noise_multiplier=-1, clipping="no", clip=0).problems()][:3] == [
-        "noise_multiplier",
-        "clipping",
-        "clip",
-    ]
+    fields = [field for field, _ in DP(noise_multiplier=-1, clipping="no", clip=0).problems()]
+    assert {"noise_multiplier", "clipping", "clip"} <= set(fields)
     assert [field for field, _ in DDP(bits=3, rotation="no").problems()] == ["bits", "rotation"]
     assert not list(DP(noise_multiplier=5.0, clients_per_round=1).problems())
     assert not list(DDP(bits=4).problems())
