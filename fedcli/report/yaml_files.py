@@ -1,4 +1,4 @@
-"""Reads config.yaml. Not by OmegaConf: importing it takes longer than reading 50 configs with PyYAML's C parser."""
+"""Reads config.yaml as dotted keys."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
-
 from fedcli.config.flat import flat
+from fedcli.runs.bounded import MOST_YAML, read_bounded
+from fedcli.runs.bounded_yaml import parse_yaml
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -16,10 +16,10 @@ def read_config(path: Path) -> dict[str, Any]:
 
     Raises:
         OSError: The file cannot be read.
+        RunDirectoryError: It is no regular file, or too large.
         ValueError: It is no config.
     """
-    with open(path, "rb") as file:
-        document = _parse(file.read())
+    document = parse_yaml(read_bounded(path, MOST_YAML))
     if not isinstance(document, dict):
         raise ValueError("empty" if document is None else "not a config")
     try:
@@ -31,17 +31,9 @@ def read_config(path: Path) -> dict[str, Any]:
 def parse_value(text: str) -> Any:
     """Reads a value as in a config: `0.1` is a number, `true` a truth value; what is no YAML is text."""
     try:
-        return _parse(text)
+        return parse_yaml(text)
     except ValueError:
         return text
-
-
-def _parse(data: bytes | str) -> Any:
-    try:
-        # The safe loaders only: a file may come from anybody.
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, RecursionError, TypeError, OverflowError) as error:
-        raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _with_text_keys(document: Mapping[Any, Any]) -> dict[str, Any]:
