@@ -136,7 +136,8 @@ def reckoning() -> None:
         runtime, state = started("local", dataset, Path(folder) / "log")
         with runtime:
             broadcast = runtime._server.call("prepare", state, (0, 0))
-            total = ClientSession(runtime._compiled).summed(work(dataset, 0, 1)[0], broadcast)
+            total = ClientSession(runtime._compiled).summed(work(dataset, 0, 1)[0], broadcast).total
+            assert total is not None
             merges = []
             for _ in range(50):
                 begun = time.perf_counter()

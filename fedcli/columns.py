@@ -51,6 +51,9 @@ COMMON: Columns = {
 #: Columns of runs on text: what a model would reach that guesses, and the model's accuracy on random characters.
 TEXT: Columns = {"eval/guessing_accuracy": None, "eval/random_characters_accuracy": None}
 
+#: Column of every run: selected clients that do not report, since they have no batch or their update is not finite.
+LEFT_OUT: Columns = {"clients/left_out": _LESS}
+
 #: Columns of runs that simulate which clients report, and when.
 SIMULATED: Columns = {
     "simulated_seconds": _LESS,
@@ -105,6 +108,7 @@ PERSONAL: Columns = {
 RUN: Columns = {
     **COMMON,
     **TEXT,
+    **LEFT_OUT,
     **SIMULATED,
     **PRIVACY,
     **ATTACK,

@@ -7,6 +7,7 @@ FedcliError                 1   what is wrong (message), what to do next (hint)
 │   └── DownloadError       1   it could not be fetched
 ├── RunDirectoryError       1   a run directory cannot be written, read or resumed
 ├── WorkerError             1   those who do a round's work did not start or died
+├── OutputError             1   stdout, which carries the results, cannot be written
 ├── DivergedError           1   the loss is no longer a finite number
 └── Interrupted           130   the user (or a scheduler) asked the run to stop
 """
@@ -15,9 +16,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from fedcli.masking import masked
+
 
 class FedcliError(Exception):
     """An error for people: shown as two lines, never as a traceback.
+
+    Terminals, run.log and run.json show it, so URLs in it lose their passwords.
 
     Args:
         message: What is wrong, in one line.
@@ -29,9 +34,9 @@ class FedcliError(Exception):
     details: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(masked(message))
+        self.message = masked(message)
+        self.hint = masked(hint)
 
 
 class UsageError(FedcliError):
@@ -58,6 +63,10 @@ class RunDirectoryError(FedcliError):
 
 class WorkerError(FedcliError):
     """Processes that do a round's work (TFF's own worker, Ray's) did not start, may not be used, or died."""
+
+
+class OutputError(FedcliError):
+    """stdout, which carries the results, cannot be written."""
 
 
 class DivergedError(FedcliError):

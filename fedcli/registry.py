@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import SelectableGroups, entry_points
+from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
 
@@ -83,6 +85,25 @@ class Registry(Generic[C]):
                 f"{self.group}.name={name}: no such {self.group}",
                 f"choose one of: {', '.join(self.components)}",
             ) from None
+
+
+def foreign_source(components: Iterable[object]) -> dict[str, dict[str, Path]]:
+    """Finds the Python files of the third parties' packages that components come from.
+
+    Args:
+        components: Components and other objects; what of them is fedcli's own or Python's is passed over.
+
+    Returns:
+        By package, each file by its path within the package.
+    """
+    modules = {kind.__module__.partition(".")[0] for component in components for kind in type(component).__mro__}
+    found = {}
+    for name in sorted(modules - sys.stdlib_module_names - {"fedcli"}):
+        file = Path(str(sys.modules[name].__file__))
+        folder = file.parent
+        files = folder.rglob("*.py") if file.name == "__init__.py" else [file]
+        found[name] = {str(path.relative_to(folder)): path for path in files}
+    return found
 
 
 @cache

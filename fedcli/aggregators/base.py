@@ -28,6 +28,11 @@ class AggregatorConfig(Component, ABC):
     #: Whether clients add the noise, so that there is less of it with fewer clients than expected.
     clients_add_noise: ClassVar[bool] = False
 
+    @property
+    def server_adds_noise(self) -> bool:
+        """Whether there is noise even in a round in which no client reports."""
+        return self.adds_noise and not self.clients_add_noise
+
     def check_reports(self, reports: int) -> None:
         """Refuses rounds that it cannot aggregate.
 

@@ -21,7 +21,7 @@ class CollectingAggregator(AggregatorConfig):
 
     So a round's memory grows with its clients: by the size of the model for each, 6.7 MB for the CNN, and several times
     that while the rule is computed. Updates are sent whole, as for the mean. `aggregator/left_out` counts those that
-    the server leaves aside: with numbers that are not finite, or of weight 0.
+    the server leaves aside, since an attack has made them not finite. Clients that do not report are not among them.
     """
 
     columns: ClassVar[Columns] = {"left_out": Direction.MINIMIZE}

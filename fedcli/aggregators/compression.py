@@ -18,13 +18,17 @@ from fedcli.columns import Columns
 if TYPE_CHECKING:
     import tensorflow_federated as tff
 
+#: TFF sends tensors of at most so many numbers whole.
+_LARGEST_WHOLE = 20_000
+
 
 @aggregators.register("compression")
 @dataclass(frozen=True)
 class Compression(AggregatorConfig):
     """8-bit uniform quantization, randomly rounded, of every tensor of more than 20,000 numbers.
 
-    Values are packed 28 bits to an int32 (TFF's encoding keeps clear of the sign), so 32 bits become about 9.1.
+    TFF packs 28 bits into each int32 (it keeps clear of the sign), so 32 bits become 9.14. A model without such a
+    tensor is refused: `aggregator=robust` is the same zeroing and clipping without compression.
 
     Attributes:
         zeroing: Whether updates with an extremely large value count as zero, against corrupt clients.
@@ -41,4 +45,7 @@ class Compression(AggregatorConfig):
         """Builds TFF's factory; see the base class."""
         import tensorflow_federated as tff
 
-        return tff.learning.compression_aggregator(zeroing=self.zeroing, clipping=self.clipping, weighted=weighted)
+        from fedcli.aggregators.processes.large_tensors import needing_large_tensors
+
+        factory = tff.learning.compression_aggregator(zeroing=self.zeroing, clipping=self.clipping, weighted=weighted)
+        return needing_large_tensors(factory, _LARGEST_WHOLE)

@@ -38,6 +38,10 @@ class DDP(AggregatorConfig):
     `tff.learning.ddp_secure_aggregator`, but for the clipping norm, which is fixed: for one that adapts there is no
     accountant here. The secure sum is simulated; see `fedcli.runtime.engine.secure_sums`.
 
+    The sum has enough noise only if each client of the round adds its share. A client without a batch, or whose update
+    is not finite, therefore sends zero and its noise, and counts in the mean's divisor: unlike with other aggregators
+    it is not left out.
+
     Attributes:
         noise_multiplier: Standard deviation of the noise of all clients of a round on their sum, in clipping norms.
         clip: The L2 norm that updates are clipped to.

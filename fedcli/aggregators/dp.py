@@ -30,6 +30,9 @@ class DP(AggregatorConfig):
     0.2 are TFF's defaults and these. Each round also releases, with noise of its own, how many clients were not
     clipped; `noise_multiplier` is that of both releases together (theorem 1), so the sum gets a little more noise.
 
+    A client that does not report (it has no batch, or its update is not finite) adds nothing to either release. The
+    divisor stays, and the noise is added even if nobody reports, so that neither tells who took part.
+
     Attributes:
         noise_multiplier: Standard deviation of the noise on the sum, in clipping norms; see above.
         clipping: `adaptive`: the L2 norm follows a quantile of the clients' norms; `fixed`.

@@ -43,7 +43,7 @@ class Entropy(QuantizedAggregator):
         """Makes the quantizer; see the base class."""
         from fedcli.compression.quantizers.step import Step
 
-        return Step(size, self.step, self.rounding, bounded=self.code == "huffman")
+        return Step(size, self.step, self.rounding)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Values are in their ranges."""

@@ -22,6 +22,9 @@ _REASON = "its signs are as often plus as minus, which no code makes shorter"
 class OneBitAggregator(QuantizedAggregator):
     """The signs of a randomly rotated tensor, and a scale (DRIVE); without the rotation, signSGD with a scale.
 
+    There is no error feedback, with which Karimireddy et al. 2019 (https://arxiv.org/abs/1901.09847) make scaled signs
+    converge: a client does not add the error of its last update to the next one.
+
     Vargaftik et al. 2021, "DRIVE: One-bit Distributed Mean Estimation", https://arxiv.org/abs/2105.08339.
 
     Attributes:

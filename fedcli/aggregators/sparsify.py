@@ -26,12 +26,16 @@ class Sparsify(CodedAggregator):
     from a seed (Konečný et al. 2016, "Federated Learning: Strategies for Improving Communication Efficiency",
     https://arxiv.org/abs/1610.05492).
 
+    Unlike in the papers of Aji and Heafield and of Sattler et al., there is no error feedback: a client does not add
+    the numbers that it left out to its next update. That needs client state, and in cross-device runs few clients are
+    sampled twice. Expect lower accuracy than in the papers at the same fraction.
+
     Attributes:
         kind: `top_k` or `random_k`.
         fraction: Which part of the numbers is sent.
         bits: Bits of a number that is sent: 32: the number itself; 2 to 16: stochastic uniform quantization; 1: its
-            sign and the mean magnitude (sparse ternary compression, Sattler et al. 2019,
-            https://arxiv.org/abs/1903.02891).
+            sign and the mean magnitude (the coding of sparse ternary compression, Sattler et al. 2019,
+            https://arxiv.org/abs/1903.02891, without its error feedback).
         per_tensor: Whether the fraction is of each tensor, or of all together.
         rotate: Whether to rotate randomly first, for random_k: the choice then errs about the same everywhere.
     """

@@ -50,11 +50,18 @@ class Parts:
         return self.distributor.client_model_fn(self.model_fn)
 
     def factory(self, *, weighted: bool) -> tff.aggregators.WeightedAggregationFactory:
-        """Builds what aggregates updates that come with a weight, which it leaves aside unless `weighted`."""
+        """Builds what aggregates updates that come with a weight.
+
+        Clients of weight 0 do not report; see `Reporting`. Unless `weighted`, all others count the same. Where clients
+        add the noise that makes the model private, each of them has to: one without an update sends zero and its noise.
+        """
         from tensorflow_federated.python.aggregators.factory_utils import as_weighted_aggregator
 
+        from fedcli.aggregators.processes.reporting import Reporting
+
         factory = self.aggregator.build(weighted=weighted)
-        return factory if weighted else as_weighted_aggregator(factory)
+        factory = factory if weighted else as_weighted_aggregator(factory)
+        return factory if self.aggregator.clients_add_noise else Reporting(factory)
 
     def compose(
         self,
@@ -112,6 +119,11 @@ class AlgorithmConfig(Component, ABC):
     takes_rates_from_state: ClassVar[bool] = False
 
     @property
+    def counts_by_weight(self) -> bool:
+        """Whether clients count by a weight in the mean of their updates; else all count the same."""
+        return False
+
+    @property
     def batches_needed(self) -> int:
         """How many batches a client needs to train on anything."""
         return 1
@@ -123,6 +135,18 @@ class AlgorithmConfig(Component, ABC):
         With one client, a plain mean and a server's learning rate of 1, the state's next model is the client's own.
         """
         return None
+
+    def computed_examples(self, num_examples: int, batch_size: int) -> int:
+        """Counts the examples for which a client computes a gradient in a round: the work that simulated time measures.
+
+        An example counts once for each pass in which the client computes its gradient. Override this where clients pass
+        over their examples more often than `dataset.client_epochs` says, or over a part of them.
+
+        Args:
+            num_examples: Examples of all batches that the client gets; each counts in every epoch.
+            batch_size: Examples in each batch but the last, which may have fewer.
+        """
+        return num_examples
 
     def check_data(self, dataset: DatasetConfig, partition: PartitionConfig) -> None:
         """Refuses data that the algorithm cannot work with.

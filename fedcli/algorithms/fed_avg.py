@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedcli.algorithms import algorithms
-from fedcli.algorithms.base import AlgorithmConfig, Parts
+from fedcli.algorithms.base import Parts
+from fedcli.algorithms.weighting import WeightedAlgorithm
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -19,32 +20,28 @@ if TYPE_CHECKING:
 
 @algorithms.register("fed_avg")
 @dataclass(frozen=True)
-class FedAvg(AlgorithmConfig):
-    """Each client trains on its data, the server averages the changes.
-
-    Attributes:
-        weighted: Whether a client counts by its number of examples (true), or each counts the same (false).
-    """
+class FedAvg(WeightedAlgorithm):
+    """Each client trains on its data, the server averages the changes. See `WeightedAlgorithm` on their weights."""
 
     takes_sub_models = True
     sends_only_updates = True
     takes_rates_from_state = True
 
     name: str = "fed_avg"
-    weighted: bool = True
 
     def build(self, parts: Parts) -> tff.learning.templates.LearningProcess:
         """Builds the process; see the base class."""
         import tensorflow_federated as tff
 
+        parts = self.counting(parts)
         weighting = tff.learning.ClientWeighting
         return parts.compose(
             tff.learning.templates.build_model_delta_client_work(
                 parts.client_model_fn,
                 parts.client_optimizer.build(),
-                client_weighting=weighting.NUM_EXAMPLES if self.weighted else weighting.UNIFORM,
+                client_weighting=weighting.NUM_EXAMPLES if self.counts_by_weight else weighting.UNIFORM,
                 # Twice as fast as the default, which reduces over the dataset.
                 loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,
             ),
-            weighted=self.weighted,
+            weighted=self.counts_by_weight,
         )

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedcli.algorithms import algorithms
-from fedcli.algorithms.base import AlgorithmConfig, Parts
+from fedcli.algorithms.base import Parts
+from fedcli.algorithms.weighting import WeightedAlgorithm
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @algorithms.register("fed_prox")
 @dataclass(frozen=True)
-class FedProx(AlgorithmConfig):
+class FedProx(WeightedAlgorithm):
     """Each client minimises its loss plus mu / 2 times the squared distance from the model that it got.
 
     The paper solves this inexactly, by as many steps as a client has time for: `dataset.client_epochs`. Its best mu of
@@ -27,7 +28,6 @@ class FedProx(AlgorithmConfig):
 
     Attributes:
         mu: Strength of the proximal term; 0 is FedAvg.
-        weighted: Whether a client counts by its number of examples (true), or each counts the same (false).
     """
 
     takes_sub_models = True
@@ -36,10 +36,10 @@ class FedProx(AlgorithmConfig):
 
     name: str = "fed_prox"
     mu: float = 1.0
-    weighted: bool = True
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The strength is not negative; see the base class."""
+        yield from super().problems()
         if not 0 <= self.mu < float("inf"):
             yield "mu", "must not be negative"
 
@@ -51,12 +51,13 @@ class FedProx(AlgorithmConfig):
         """
         from fedcli.algorithms.processes.corrected_work import corrected_client_work
 
+        parts = self.counting(parts)
         mu = self.mu
 
         def towards_initial(gradient: tf.Tensor, weight: tf.Tensor, initial: tf.Tensor) -> tf.Tensor:
             return gradient + mu * (weight - initial)
 
         work = corrected_client_work(
-            parts.client_model_fn, parts.client_optimizer.build(), towards_initial, weighted=self.weighted
+            parts.client_model_fn, parts.client_optimizer.build(), towards_initial, weighted=self.counts_by_weight
         )
-        return parts.compose(work, weighted=self.weighted)
+        return parts.compose(work, weighted=self.counts_by_weight)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedcli.algorithms import algorithms
 from fedcli.algorithms.base import AlgorithmConfig, Parts
+from fedcli.algorithms.weighting import WeightedAlgorithm
 from fedcli.errors import ConfigError
 from fedcli.optimizers.sgd import SGD
 
@@ -26,8 +27,10 @@ SPLIT, SAME = "split", "same"
 
 @algorithms.register("fed_recon")
 @dataclass(frozen=True)
-class FedRecon(AlgorithmConfig):
+class FedRecon(WeightedAlgorithm):
     """Each client reconstructs its local layers by SGD, then trains the others, of which alone the changes are sent.
+
+    A client counts by the examples (or tokens) that the shared layers are trained on; see `WeightedAlgorithm`.
 
     In every round and evaluation the local layers start from the same values, those of the initial (or pretrained)
     model, and nothing of them is kept or sent. The model that counts is so a client's: what the server has, and the
@@ -39,9 +42,8 @@ class FedRecon(AlgorithmConfig):
         reconstruction_learning_rate: Step size of the reconstruction. `client_optimizer` trains the other layers.
         reconstruction_epochs: Passes over the support batches.
         support: `split`: a client reconstructs from its first, third, ... batch and trains on the second, fourth, ...;
-            `same`: it uses all batches for both. Evaluations reconstruct from all.
-        weighted: Whether a client counts by the examples that the shared layers are trained on (true), or each counts
-            the same (false).
+            `same`: it uses all batches for both. Evaluations reconstruct from all training examples, whatever
+            `dataset.max_batches_per_client` says.
     """
 
     sends_only_updates = True
@@ -52,12 +54,23 @@ class FedRecon(AlgorithmConfig):
     reconstruction_learning_rate: float = 0.1
     reconstruction_epochs: int = 1
     support: str = SPLIT
-    weighted: bool = True
 
     @property
     def batches_needed(self) -> int:
         """One for each purpose; see the base class."""
         return 2 if self.support == SPLIT else 1
+
+    def computed_examples(self, num_examples: int, batch_size: int) -> int:
+        """Counts `reconstruction_epochs` passes over the support batches and one over the query batches.
+
+        A pass for the local layers alone counts as much as one for the whole model.
+        """
+        if self.support == SAME:
+            return (self.reconstruction_epochs + 1) * num_examples
+        # The support batches are the first, the third and so on.
+        pairs, rest = divmod(num_examples, 2 * batch_size)
+        support = pairs * batch_size + min(rest, batch_size)
+        return self.reconstruction_epochs * support + num_examples - support
 
     @property
     def reconstruction(self) -> Reconstructed:
@@ -69,6 +82,7 @@ class FedRecon(AlgorithmConfig):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Values are in their ranges; see the base class."""
+        yield from super().problems()
         if self.local_layers is not None and not self.local_layers:
             yield "local_layers", "must name at least one layer, or be null for the last one; without, it is fed_avg"
         if not 0 < self.reconstruction_learning_rate < float("inf"):
@@ -104,6 +118,7 @@ class FedRecon(AlgorithmConfig):
         """Builds the process; see the base class."""
         from fedcli.algorithms.processes.reconstructing_work import reconstructing_client_work
 
+        parts = self.counting(parts)
         reconstruction = _reconstruction(
             parts, self.local_layers, self.reconstruction_learning_rate, self.reconstruction_epochs
         )
@@ -112,9 +127,9 @@ class FedRecon(AlgorithmConfig):
             reconstruction,
             parts.client_optimizer.build(),
             split=self.support == SPLIT,
-            weighted=self.weighted,
+            weighted=self.counts_by_weight,
         )
-        return parts.compose(work, weighted=self.weighted, shared=reconstruction.part)
+        return parts.compose(work, weighted=self.counts_by_weight, shared=reconstruction.part)
 
 
 @dataclass(frozen=True)

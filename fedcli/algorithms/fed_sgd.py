@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.algorithms import algorithms
-from fedcli.algorithms.base import AlgorithmConfig, Parts
+from fedcli.algorithms.base import Parts
+from fedcli.algorithms.weighting import WeightedAlgorithm
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
 
 @algorithms.register("fed_sgd")
 @dataclass(frozen=True)
-class FedSGD(AlgorithmConfig):
+class FedSGD(WeightedAlgorithm):
     """Each client sends the gradient of its mean loss at the server's model, the server takes a step along their mean.
 
-    `server_optimizer.learning_rate` is the step size; `client_optimizer` is not used. More than one of
-    `dataset.client_epochs` gives the same gradient again.
-
-    Attributes:
-        weighted: Whether a client counts by its number of examples (true), or each counts the same (false).
+    The mean loss is that of all targets of a client, padding left out: the gradient does not depend on the batch size.
+    By what a client counts in the mean of the gradients, `WeightedAlgorithm` says. `server_optimizer.learning_rate` is
+    the step size; `client_optimizer` is not used. With more than one of `dataset.client_epochs`, a client passes over
+    its examples again and computes the same gradient.
     """
 
     uses_client_optimizer: ClassVar[bool] = False
@@ -33,19 +33,10 @@ class FedSGD(AlgorithmConfig):
     takes_rates_from_state: ClassVar[bool] = True
 
     name: str = "fed_sgd"
-    weighted: bool = True
 
     def build(self, parts: Parts) -> tff.learning.templates.LearningProcess:
-        """Builds the process; see the base class.
+        """Builds the process; see the base class and `gradient_client_work`."""
+        from fedcli.algorithms.processes.gradient_work import gradient_client_work
 
-        It is that of `tff.learning.algorithms.build_fed_sgd`, which does not let one at the clients' work.
-        """
-        import tensorflow_federated as tff
-        from tensorflow_federated.python.learning.algorithms import fed_sgd
-
-        work = fed_sgd._build_fed_sgd_client_work(
-            parts.model_fn,
-            tff.learning.metrics.sum_then_finalize,
-            loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,
-        )
-        return parts.compose(work, weighted=self.weighted)
+        parts = self.counting(parts)
+        return parts.compose(gradient_client_work(parts.model_fn), weighted=self.counts_by_weight)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedcli.algorithms import algorithms
-from fedcli.algorithms.base import AlgorithmConfig, Parts
+from fedcli.algorithms.base import Parts
+from fedcli.algorithms.weighting import WeightedAlgorithm
 from fedcli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @algorithms.register("mime_lite")
 @dataclass(frozen=True)
-class MimeLite(AlgorithmConfig):
+class MimeLite(WeightedAlgorithm):
     """The state of `client_optimizer` is the server's: clients get it, use it in each step, and leave it as it is.
 
     The server brings it up to date by the mean of the clients' gradients at the model that they got. These go up beside
@@ -29,15 +30,17 @@ class MimeLite(AlgorithmConfig):
     momentum, each direction has twice FedAvg's bits. To compute the gradients, a client passes over its examples once
     more.
 
-    Attributes:
-        weighted: Whether a client counts by its number of examples (true), or each counts the same (false). The mean
-            of the gradients is always by examples where it is true.
+    A client's gradient is that of the mean loss of all its targets, padding left out. In the mean of the gradients a
+    client counts as in that of the updates; see `WeightedAlgorithm`.
     """
 
     takes_rates_from_state = True
 
     name: str = "mime_lite"
-    weighted: bool = True
+
+    def computed_examples(self, num_examples: int, batch_size: int) -> int:
+        """Counts both passes: one for the gradient at the server's model, one for the local steps."""
+        return 2 * num_examples
 
     def check_optimizer(self, client_optimizer: OptimizerConfig) -> None:
         """Refuses plain SGD, whose state is nothing; see the base class."""
@@ -48,16 +51,10 @@ class MimeLite(AlgorithmConfig):
             )
 
     def build(self, parts: Parts) -> tff.learning.templates.LearningProcess:
-        """Builds TFF's process; see the base class."""
-        import tensorflow_federated as tff
+        """Builds the process; see the base class and `shared_momentum_client_work`."""
+        from fedcli.algorithms.processes.shared_momentum_work import shared_momentum_client_work
 
-        weighting = tff.learning.ClientWeighting
-        return tff.learning.algorithms.build_weighted_mime_lite(
-            parts.model_fn,
-            parts.client_optimizer.build(),
-            parts.server_optimizer.build(),
-            weighting.NUM_EXAMPLES if self.weighted else weighting.UNIFORM,
-            parts.distributor.build(parts.model_fn),
-            parts.factory(weighted=self.weighted),
-            loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,
-        )
+        parts = self.counting(parts)
+        weighted = self.counts_by_weight
+        work = shared_momentum_client_work(parts.model_fn, parts.client_optimizer.build(), weighted=weighted)
+        return parts.compose(work, weighted=weighted)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedcli.cli import options
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import can_show, output
 from fedcli.cli.errors import shown_errors
+from fedcli.shell import shown_path
 
 if TYPE_CHECKING:
     from fedcli.report.comparison import Comparison, GroupResult
@@ -128,19 +129,17 @@ def command(
 
                 output.document(document(comparison, groups) | {"files": [str(path) for path in written]})
             elif csv:
-                _print(table.as_csv(chosen, groups))
+                output.result(table.as_csv(chosen, groups))
                 _say_notes(comparison)
             elif md:
-                _print(table.as_markdown(chosen, groups))
+                output.result(table.as_markdown(chosen, groups))
                 _say_notes(comparison)
             else:
                 _show(comparison, groups, chosen if quiet else lean, fit=columns is None, plot=plot)
             sys.stdout.flush()
-        except BrokenPipeError:
-            # Whoever read has read enough. Python would try to flush the rest at its end, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        for path in written:
-            output.say(f"written: {shown_path(path)}")
+        finally:
+            for path in written:
+                output.say(f"written: {shown_path(path)}")
 
 
 def _show(
@@ -154,23 +153,26 @@ def _show(
     if groups:
         extra = [key for key in reversed(comparison.keys) if key not in comparison.label_keys]
         text, left_out = terminal.table(chosen, groups, width if fit and is_terminal else None, extra)
-        _print(text)
+        output.result(text)
         if left_out:
-            _print(f"(left out for want of width: {', '.join(left_out)}; --columns chooses)\n")
+            output.result(f"(left out for want of width: {', '.join(left_out)}; --columns chooses)\n")
     if output.verbosity < 0:
         return
     if plot or (plot is None and is_terminal and groups):
-        from fedcli.report.braille import draw_braille
+        from fedcli.report.braille import EVERY_DOT, draw_braille
         from fedcli.report.chart import curves_chart
 
         chart = curves_chart(comparison, groups, comparison.question.against)
         color = is_terminal and "NO_COLOR" not in os.environ
-        _print("\n" + draw_braille(chart, min(width, _WIDEST_PLOT), color=color))
+        if can_show(EVERY_DOT):
+            output.result("\n" + draw_braille(chart, min(width, _WIDEST_PLOT), color=color))
+        else:
+            output.result(f"\n(no curves: {sys.stdout.encoding} has no characters for them; --png FILE draws them)\n")
     for text in (terminal.differences(comparison, groups), terminal.not_counted(comparison)):
         if text:
-            _print("\n" + text)
+            output.result("\n" + text)
     if comparison.notes:
-        _print("\n" + "".join(f"note: {_printable(note)}\n" for note in comparison.notes))
+        output.result("\n" + "".join(f"note: {_printable(note)}\n" for note in comparison.notes))
 
 
 def _write_files(
@@ -182,9 +184,13 @@ def _write_files(
         UsageError: The picture's form is unknown, or there is nothing to draw.
         RunDirectoryError: A file cannot be written.
     """
+    from fedcli.cli.used_folder import refuse_in_a_run
     from fedcli.runs.atomic import write_text
 
     written = []
+    for option, file in (("--png", png), ("--html", html)):
+        if file is not None:
+            refuse_in_a_run(file, option)
     if png is not None:
         from fedcli.errors import UsageError
         from fedcli.report.chart import curves_chart
@@ -245,9 +251,3 @@ def _printable(text: str) -> str:
     from fedcli.report.text import printable
 
     return printable(text)
-
-
-def _print(text: str) -> None:
-    """Prints on stdout, whatever its encoding lacks as an escape."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -13,8 +12,9 @@ import typer
 
 from fedcli.cli import data_import, options
 from fedcli.cli.completion import complete_dataset, complete_dataset_key
-from fedcli.cli.console import output
+from fedcli.cli.console import can_show, output
 from fedcli.cli.errors import shown_errors
+from fedcli.shell import command_line, shell_word, shown_path
 
 if TYPE_CHECKING:
     from fedcli.datasets.base import DatasetConfig
@@ -101,7 +101,7 @@ def fetch(
         if output.json:
             output.document({"name": name, "path": str(file), "fetched": not was_there, "bytes": size})
         else:
-            sys.stdout.write(f"{file}\n")
+            output.result(f"{file}\n")
 
 
 @app.command("inspect", context_settings={"ignore_unknown_options": True})
@@ -218,7 +218,8 @@ def _dataset(
         key = override.key_or_group.removeprefix("dataset.")
         if override.is_delete() or key in ("dataset", "name"):
             raise UsageError(
-                f"{line}: not a key of {name}", f"another data set: fedcli data inspect {override.value()}"
+                f"{line}: not a key of {name}",
+                f"another data set: {command_line('fedcli', 'data', 'inspect', str(override.value()))}",
             )
         settings[key] = override.value()
     config = typed({"dataset": {"name": component, **settings}, "partition": dealt}, schema)
@@ -231,9 +232,14 @@ def _check_png(png: Path, config: DatasetConfig) -> None:
     if config.spec.kind == "text":
         raise UsageError(f"--png {png}: the examples of a text have no labels to draw", "leave --png out")
     if png.suffix.lower() != ".png":
-        raise UsageError(f"--png {png}: the name of a PNG file ends in .png", f"--png {png.with_suffix('.png')}")
+        raise UsageError(
+            f"--png {png}: the name of a PNG file ends in .png", f"--png {shell_word(png.with_suffix('.png'))}"
+        )
     if not png.absolute().parent.is_dir():
-        raise UsageError(f"--png {png}: there is no folder {png.parent}", "make it first")
+        raise UsageError(
+            f"--png {png}: there is no folder {png.parent}",
+            f"make it first: mkdir -p {shown_path(png.absolute().parent)}",
+        )
 
 
 def _of_dataset(argument: str) -> str:
@@ -262,7 +268,7 @@ def _show_listings(listings: Sequence[Listing]) -> None:
             size, cached = f"{_size(listing.disk_bytes)} on disk", listing.path
         else:
             size = f"{_size(listing.download_bytes)} to fetch, {_size(listing.disk_bytes)} on disk"
-            cached = f"no: fedcli data fetch {listing.name}"
+            cached = f"no: {command_line('fedcli', 'data', 'fetch', listing.name)}"
         table.add_row(listing.name, f"{listing.clients:,}", listing.description, size, cached)
     _print(table)
 
@@ -304,12 +310,13 @@ def _described(partition: PartitionConfig) -> str:
 
 
 def _show_shares(shares: LabelShares) -> None:
-    from fedcli.datasets.label_shares import draw_lines, legend
+    from fedcli.datasets.label_shares import ASCII_SHADES, SHADES, draw_lines, legend
 
-    sys.stdout.write("\nshare of each label in a client's training examples\n")
-    sys.stdout.writelines(f"{line}\n" for line in draw_lines(shares))
-    sys.stdout.write(f"{legend()}\n")
-    sys.stdout.write(
+    shades = SHADES if can_show(SHADES) else ASCII_SHADES
+    output.result("\nshare of each label in a client's training examples\n")
+    output.result("".join(f"{line}\n" for line in draw_lines(shares, shades)))
+    output.result(f"{legend(shades)}\n")
+    output.result(
         f"mean distance of a client's shares from those of all: {shares.distance:.3f} (0: the same; 1: nothing alike)\n"
     )
 
@@ -327,7 +334,7 @@ def _print(table: Any) -> None:
     wide = Console(highlight=False, markup=False, width=10_000, file=StringIO())
     wide.print(table)
     assert isinstance(wide.file, StringIO)
-    sys.stdout.writelines(f"{line.rstrip()}\n" for line in wide.file.getvalue().splitlines())
+    output.result("".join(f"{line.rstrip()}\n" for line in wide.file.getvalue().splitlines()))
 
 
 def _size(count: int) -> str:

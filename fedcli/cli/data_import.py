@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedcli.cli import options
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.errors import shown_errors
+from fedcli.shell import shell_word, shown_path
 
 if TYPE_CHECKING:
     from fedcli.datasets.importing.columns import ColumnNames
@@ -53,6 +55,15 @@ def command(
         str | None,
         typer.Option(metavar="COLUMN", help="A text in place of label and features.", rich_help_panel=_TABLES),
     ] = None,
+    missing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT,...",
+            help="What stands for a missing value, which makes a row bad; '' if no text does.",
+            show_default="NA, N/A, NaN, NULL, None, \\N, #N/A and the like",
+            rich_help_panel=_TABLES,
+        ),
+    ] = None,
     delimiter: Annotated[
         str | None,
         typer.Option(
@@ -71,6 +82,15 @@ def command(
             rich_help_panel=_FOLDERS,
         ),
     ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="images|texts",
+            help="What a folder that holds both is imported as.",
+            show_default="which has more files",
+            rich_help_panel=_FOLDERS,
+        ),
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option(
@@ -83,7 +103,16 @@ def command(
     channels: Annotated[
         int | None,
         typer.Option(
-            metavar="1|3", help="Grey or coloured.", show_default="as the first image", rich_help_panel=_FOLDERS
+            metavar="1|3", help="Gray or colored.", show_default="as the first image", rich_help_panel=_FOLDERS
+        ),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="white|black",
+            help="What shows through transparent images.",
+            show_default="white",
+            rich_help_panel=_FOLDERS,
         ),
     ] = None,
     split: Annotated[
@@ -133,39 +162,32 @@ def command(
     memory. An import that fails or is interrupted leaves nothing.
     """
     with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
-        from fedcli.datasets.importing.build import Request, import_source
+        from fedcli.datasets.importing.build import Request, import_source, refuse_taken
         from fedcli.datasets.importing.columns import ColumnNames
         from fedcli.datasets.importing.split import Fraction
-        from fedcli.datasets.importing.store import check_name, imported_file, read_about
+        from fedcli.datasets.importing.store import check_name, imported_file
         from fedcli.errors import UsageError
 
         check_name(name)
         file = imported_file(name, cache_dir)
-        if file.exists() and not replace:
-            raise UsageError(
-                f"{name}: that name is taken, by {read_about(name, cache_dir).source}",
-                "choose another name, or replace it with --replace",
-            )
         if bad_rows not in ("fail", "skip"):
             raise UsageError(f"--bad-rows {bad_rows}: no such choice", "choose one of: fail, skip")
         if test_fraction is not None and not 0 < test_fraction < 1:
             raise UsageError(
                 f"--test-fraction {test_fraction:g}: not a fraction", "give one between 0 and 1, such as 0.2"
             )
-        chosen = None if features is None else [column.strip() for column in features.split(",") if column.strip()]
-        found = _source(
-            source, ColumnNames(label, client, split, chosen, text), delimiter, layout, _size(size), channels
-        )
+        columns = ColumnNames(label, client, split, _listed(features), text, _listed(missing))
+        found = _source(source, columns, delimiter, _FolderOptions(layout, kind, size, channels, background))
         if found.split_from is not None and test_fraction is not None:
             raise UsageError(
                 f"--test-fraction {test_fraction:g}: {found.split_from} says already which rows are for the test",
                 "leave one of them out",
             )
         fraction = Fraction(0.2 if test_fraction is None else test_fraction, seed, last=found.kind == "text")
+        request = Request(name, str(source.resolve()), fraction, skip_bad_rows=bad_rows == "skip", replace=replace)
+        refuse_taken(request, file)
         output.say(f"reading {source} ...")
-        about = import_source(
-            found, Request(name, str(source.resolve()), fraction, skip_bad_rows=bad_rows == "skip"), file
-        )
+        about = import_source(found, request, file)
         if output.json:
             output.document(
                 {**dataclasses.asdict(about), "path": str(file), "first_bad_rows": _first_bad_rows(file, 20)}
@@ -178,34 +200,21 @@ def _source(
     source: Path,
     names: ColumnNames,
     delimiter: str | None,
-    layout: str | None,
-    size: tuple[int, int] | None,
-    channels: int | None,
+    folder: _FolderOptions,
 ) -> Source:
     """Finds out what the source is, and refuses options that do not belong to it."""
-    from fedcli.datasets.importing import folders
     from fedcli.datasets.importing.tables import CsvTable, ParquetTable
     from fedcli.errors import UsageError
 
     of_tables = {f"--{key}": value for key, value in dataclasses.asdict(names).items()} | {"--delimiter": delimiter}
-    of_images = {"--size": size, "--channels": channels}
     if not source.exists():
         raise UsageError(f"{source}: no such file or folder", "give a CSV or Parquet file, or a folder")
     if source.is_dir():
-        _refuse(of_tables, f"{source} is a folder", "what its paths mean says --layout")
-        found = folders.first_file(source, (*folders.IMAGE_SUFFIXES, *folders.TEXT_SUFFIXES))
-        if found is None:
-            raise UsageError(
-                f"{source}: no images and no texts there",
-                f"images end in {', '.join(folders.IMAGE_SUFFIXES)}; texts in {', '.join(folders.TEXT_SUFFIXES)}",
-            )
-        if found.suffix.lower() in folders.TEXT_SUFFIXES:
-            _refuse(of_images, f"{source} is a folder of texts", "these options are for images")
-            return folders.TextFolder(source, layout or folders.TEXT_LAYOUT)
-        if channels not in (None, 1, 3):
-            raise UsageError(f"--channels {channels}: not a number of channels", "1 for grey, 3 for colours")
-        return folders.ImageFolder(source, layout or folders.IMAGE_LAYOUT, size, channels)
-    _refuse({"--layout": layout, **of_images}, f"{source} is a file", "these options are for folders")
+        _refuse(of_tables, f"{source} is a folder", "--layout says what the parts of its paths mean")
+        return _folder(source, folder)
+    _refuse(folder.given(), f"{source} is a file", "these options are for folders")
+    if not source.is_file():
+        raise UsageError(f"{source}: not a regular file", "write what it gives to a file: it is read twice")
     suffix = source.suffix.lower()
     if suffix in (".parquet", ".pq"):
         _refuse({"--delimiter": delimiter}, f"{source} is a Parquet file", "that option is for CSV files")
@@ -221,12 +230,75 @@ def _source(
     return CsvTable(source, names, delimiter)
 
 
+@dataclass(frozen=True)
+class _FolderOptions:
+    """The options for folders, as they were typed; None where one was not."""
+
+    layout: str | None
+    kind: str | None
+    size: str | None
+    channels: int | None
+    background: str | None
+
+    def given(self) -> dict[str, object]:
+        """Returns all of them by name."""
+        return {f"--{key}": value for key, value in dataclasses.asdict(self).items()}
+
+    def of_images(self) -> dict[str, object]:
+        """Returns those for images by name."""
+        return {"--size": self.size, "--channels": self.channels, "--background": self.background}
+
+
+def _folder(source: Path, options: _FolderOptions) -> Source:
+    """Finds out whether a folder is one of images or of texts, and refuses options that do not belong to it."""
+    from fedcli.datasets.importing.folders import IMAGE_LAYOUT, TEXT_LAYOUT
+    from fedcli.datasets.importing.images import BACKGROUNDS, ImageFolder
+    from fedcli.datasets.importing.texts import TextFolder
+    from fedcli.errors import UsageError
+
+    if _holds_texts(source, options):
+        _refuse(options.of_images(), f"{source} is a folder of texts", "these options are for images")
+        return TextFolder(source, options.layout or TEXT_LAYOUT)
+    if options.channels not in (None, 1, 3):
+        raise UsageError(f"--channels {options.channels}: not a number of channels", "1 for gray, 3 for colors")
+    background = options.background or "white"
+    if background not in BACKGROUNDS:
+        raise UsageError(f"--background {background}: no such choice", f"choose one of: {', '.join(BACKGROUNDS)}")
+    return ImageFolder(source, options.layout or IMAGE_LAYOUT, _size(options.size), options.channels, background)
+
+
+def _holds_texts(source: Path, options: _FolderOptions) -> bool:
+    from fedcli.datasets.importing.folders import IMAGE_SUFFIXES, LABEL, TEXT_SUFFIXES, count_files
+    from fedcli.errors import UsageError
+
+    if options.kind is not None:
+        if options.kind not in ("images", "texts"):
+            raise UsageError(f"--kind {options.kind}: no such choice", "choose one of: images, texts")
+        return options.kind == "texts"
+    images, texts = count_files(source)
+    if not images and not texts:
+        raise UsageError(
+            f"{source}: no images and no texts there",
+            f"images end in {', '.join(IMAGE_SUFFIXES)}; texts in {', '.join(TEXT_SUFFIXES)}",
+        )
+    if not images or not texts:
+        return not images
+    # Texts have no labels, and none of the options for images.
+    means_images = LABEL in (options.layout or "") or any(value is not None for value in options.of_images().values())
+    return texts > images and not means_images
+
+
 def _refuse(given: Mapping[str, object], because: str, hint: str) -> None:
     from fedcli.errors import UsageError
 
     wrong = [option for option, value in given.items() if value is not None]
     if wrong:
         raise UsageError(f"{', '.join(wrong)}: {because}", hint)
+
+
+def _listed(text: str | None) -> list[str] | None:
+    """Reads values that are separated by commas."""
+    return None if text is None else [value.strip() for value in text.split(",") if value.strip()]
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -258,8 +330,9 @@ def _report(about: About, file: Path, unit: str) -> None:
     if about.classes and list(about.classes) != [str(label) for label in range(len(about.classes))]:
         shown = ", ".join(f"{name} is {label}" for label, name in enumerate(about.classes[:20]))
         lines.append(f"labels: {shown}{', ...' if len(about.classes) > 20 else ''}")
+    lines += [f"note: {note}" for note in about.notes]
     if about.unknown_characters:
-        lines.append(f"characters outside the vocabulary, each a d: {about.unknown_characters:,} bytes")
+        lines.append(f"outside the vocabulary, each byte read as 'd': {about.unknown_characters:,} bytes")
     if about.bad_rows:
         first = _first_bad_rows(file, 10)
         lines.append(f"left out: {about.bad_rows:,} bad {unit}")
@@ -271,4 +344,4 @@ def _report(about: About, file: Path, unit: str) -> None:
     # One client is no federation: its rows are there to be dealt.
     limit = " partition=iid" if about.train_clients == 1 else few
     output.say(f"file: {shown_path(file)}")
-    output.say(f"try:  fedcli train dataset=imported dataset.source={about.name} model={model}{limit}")
+    output.say(f"try:  fedcli train dataset=imported dataset.source={shell_word(about.name)} model={model}{limit}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedcli.cli import options
-from fedcli.cli.console import output
+from fedcli.cli.console import can_show, output
 from fedcli.cli.errors import shown_errors
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ def command(
 
     Takes about half a minute. Exit code 0 if every check passed or only warned, 1 if one failed.
     """
-    # A scheduler's SIGTERM ends the rounds too, which are other processes.
-    signal.signal(signal.SIGTERM, _end)
+    # A scheduler's SIGTERM and a terminal that closes end the rounds too, which are other processes.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
     with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
         from fedcli.doctor.diagnose import diagnose
 
@@ -75,16 +77,14 @@ def _show(check: Check) -> None:
     if check.status == "passed" and output.verbosity < 0:
         return
     sign, plain_sign, colour = _SIGNS[check.status]
-    try:
-        sign.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
+    if not can_show(sign):
         sign = plain_sign
     end = "\x1b[0m"
     if not sys.stdout.isatty():
         colour = end = ""
-    sys.stdout.write(f"{colour}{sign}{end} {check.name + ':':<15}{check.message}\n")
+    output.result(f"{colour}{sign}{end} {check.name + ':':<15}{check.message}\n")
     if check.advice:
-        sys.stdout.write(f"    try: {check.advice}\n")
+        output.result(f"    try: {check.advice}\n")
     sys.stdout.flush()
 
 

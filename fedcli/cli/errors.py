@@ -12,7 +12,10 @@ import typer
 
 from fedcli.cli.console import output
 from fedcli.cli.logs import log_to_stderr
+from fedcli.cli.process import interrupts_raised
+from fedcli.cli.streams import ReaderGone
 from fedcli.errors import FedcliError, Interrupted
+from fedcli.shell import shown_path
 
 
 @contextmanager
@@ -27,15 +30,19 @@ def shown_errors(*, json: bool, quiet: bool, verbose: bool, debug: bool) -> Iter
     """
     output.json, output.debug = json, debug
     output.verbosity = -1 if quiet else int(verbose)
+    output.run_log, output.go_on = None, ""
     log_to_stderr()
     try:
-        yield
+        with interrupts_raised():
+            yield
+            sys.stdout.flush()
     except FedcliError as error:
         _end(error, error)
+    except ReaderGone:
+        raise typer.Exit from None
     except KeyboardInterrupt:
-        output.error(Interrupted("stopped at once", "go on from the last checkpoint with --resume RUN"))
-        sys.stdout.flush()
-        sys.stderr.flush()
+        go_on = f"go on from the last checkpoint with: {output.go_on}" if output.go_on else "start the command again"
+        output.error(Interrupted("stopped at once", go_on))
         # Threads that train clients are not waited for: the user asked twice.
         os._exit(Interrupted.exit_code)
     except OSError as error:
@@ -52,10 +59,16 @@ def shown_errors(*, json: bool, quiet: bool, verbose: bool, debug: bool) -> Iter
         _end(
             FedcliError(
                 f"{type(error).__name__}: {text[:300]}",
-                "the traceback is in the run's run.log; --debug shows it here",
+                _where_the_traceback_is(),
             ),
             error,
         )
+
+
+def _where_the_traceback_is() -> str:
+    if output.run_log is None:
+        return "add --debug to see the traceback"
+    return f"the traceback is in {shown_path(output.run_log)}; --debug shows it here"
 
 
 def _end(shown: FedcliError, cause: BaseException) -> None:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.quoting import quoted
+from fedcli.errors import OutputError
 from fedcli.runs.directory import RunDirectory
+from fedcli.shell import command_line, shown_path
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -72,30 +74,61 @@ def run_experiment(arguments: Arguments) -> None:
 def _run_once(arguments: Arguments) -> None:
     from fedcli.cli import hydra_bridge
     from fedcli.cli.kinds import kind_of
-    from fedcli.cli.resume import continued, refuse_changes, saved_config
+    from fedcli.cli.resume import continued, has_nothing_to_do, refuse_changes, refuse_longer_job
+    from fedcli.cli.used_folder import refuse_used
+    from fedcli.runs.result import read_result
+    from fedcli.runs.sweep_jobs import update_table_of
 
     kind = kind_of(arguments.command)
     request = request_of(arguments, RunDirectory.new_id())
     resumed = _resumed(arguments, request)
     if resumed is not None:
         run, record = resumed
-        arguments = dataclasses.replace(arguments, overrides=continued(record.overrides, arguments.overrides))
+        before = _config_before(arguments, run, record)
+        arguments = dataclasses.replace(arguments, overrides=continued(run, record, arguments.overrides))
         request = request_of(arguments, record.id, [f"hydra.run.dir={quoted(str(run.path))}"])
 
-    def check(composed: DictConfig) -> Any:
+    def check(composed: DictConfig, folder: Path) -> tuple[Any, DictConfig]:
         config = kind.check(hydra_bridge.to_typed(composed, kind.schema))
         if resumed is None:
             kind.check_new(config)
+            refuse_used(folder, "hydra.run.dir", arguments.command)
         else:
-            refuse_changes(run, saved_config(run, kind.schema), config)
-        return config
+            refuse_changes(run, before, config)
+            refuse_longer_job(run, before, config, arguments.command)
+        return config, composed
 
-    def job(config: Any) -> None:
-        run = RunDirectory(hydra_bridge.job_folder())
-        context = RunContext(arguments.command, sys.argv, list(arguments.overrides), request.run_id)
-        _report(run, run_recorded(kind, config, run, context, kind.progress("")), kind.length)
+    def job(checked: tuple[Any, DictConfig]) -> None:
+        config, composed = checked
+        if resumed is not None and has_nothing_to_do(run, record, before, config):
+            output.say(f"{shown_path(run.path)} is completed; nothing to do")
+            _report(run, read_result(run.result_json), kind.length)
+            return
+        context = RunContext(
+            arguments.command, sys.argv, list(arguments.overrides), request.run_id, composed, is_new=resumed is None
+        )
+        folder = RunDirectory(hydra_bridge.job_folder())
+        try:
+            result = run_recorded(kind, config, folder, context, kind.progress(""))
+        finally:
+            if resumed is not None:
+                update_table_of(folder)
+        _report(folder, result, kind.length)
 
     hydra_bridge.run(request, check, job)
+
+
+def _config_before(arguments: Arguments, run: RunDirectory, record: RunRecord) -> Any:
+    """Returns the config that a run was made with: its config.yaml, or what run.json says if it was killed before."""
+    from fedcli.cli import hydra_bridge
+    from fedcli.cli.kinds import kind_of
+    from fedcli.cli.resume import continued, saved_config
+
+    kind = kind_of(arguments.command)
+    if run.config_yaml.is_file():
+        return saved_config(run, kind.schema)
+    request = request_of(dataclasses.replace(arguments, overrides=continued(run, record, [])), record.id)
+    return kind.check(hydra_bridge.compose(request, kind.schema))
 
 
 def request_of(arguments: Arguments, run_id: str, extra: Sequence[str] = ()) -> HydraRequest:
@@ -132,7 +165,10 @@ def _resumed(arguments: Arguments, request: HydraRequest) -> tuple[RunDirectory,
     if arguments.resume != "auto":
         return run_to_resume(arguments.resume, arguments.command)
     kind = kind_of(arguments.command)
-    found = latest_resumable(kind.check(hydra_bridge.compose(request, kind.schema)), arguments.command)
+    # A folder that is named is where a scheduler's script finds its run again, wherever output_dir is.
+    named = [word.partition("=")[2].strip("'\"") for word in arguments.overrides if word.startswith("hydra.run.dir=")]
+    config = kind.check(hydra_bridge.compose(request, kind.schema))
+    found = latest_resumable(config, arguments.command, named[-1:])
     output.say(
         f"resuming {shown_path(found[0].path)}" if found else "no unfinished run of this config; starting a new one"
     )
@@ -148,12 +184,16 @@ class RunContext:
         argv: The command line.
         overrides: The run's KEY=VALUE arguments.
         run_id: Six hexadecimal digits.
+        composed: The config as Hydra composed it, for Hydra's own record.
+        is_new: Whether the folder must hold no run yet; None where both will do.
     """
 
     command: str
     argv: list[str]
     overrides: list[str]
     run_id: str
+    composed: DictConfig
+    is_new: bool | None = None
 
 
 def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext, progress: Any) -> dict[str, Any]:
@@ -171,24 +211,35 @@ def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext
     """
     from omegaconf import OmegaConf
 
+    from fedcli.cli.hydra_bridge import write_record
     from fedcli.cli.logs import logging_to
+    from fedcli.cli.streams import not_waiting_for_readers
     from fedcli.runs.atomic import write_text
     from fedcli.runs.recorded import recorded
 
-    with (
-        logging_to(run.run_log),
-        recorded(
-            run,
-            id=context.run_id,
-            command=context.command,
-            argv=context.argv,
-            overrides=context.overrides,
-            seed=config.seed,
-        ) as journal,
-    ):
-        write_text(run.config_yaml, OmegaConf.to_yaml(dataclasses.asdict(config)))
+    with logging_to(run.run_log) as open_log:
 
-        with progress:
+        def begin() -> None:
+            write_text(run.config_yaml, OmegaConf.to_yaml(dataclasses.asdict(config)))
+            write_record(run.hydra, context.composed)
+            open_log()
+
+        with (
+            recorded(
+                run,
+                id=context.run_id,
+                command=context.command,
+                argv=context.argv,
+                overrides=context.overrides,
+                seed=config.seed,
+                is_new=context.is_new,
+                on_begin=begin,
+            ) as journal,
+            not_waiting_for_readers(),
+            progress,
+        ):
+            # A sweep, of which this is a job, has said how to go on with all of it.
+            output.go_on = output.go_on or f"fedcli {context.command} --resume {shown_path(run.path)}"
             return kind.run(config, run, progress, journal)
 
 
@@ -199,11 +250,19 @@ def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:
         run: The run.
         result: What result.json says.
         unit: What a run is counted in, `rounds` or `epochs`.
+
+    Raises:
+        OutputError: stdout cannot be written.
     """
     from fedcli.cli.progress import duration, mebibits
 
     if output.json:
-        output.document({"run": str(run), "status": "completed", **result})
+        try:
+            output.document({"run": str(run), "status": "completed", **result})
+        except OutputError as error:
+            raise OutputError(
+                error.message, f"the run is completed, its result is in {shown_path(run.result_json)}"
+            ) from error
         return
     final, best = result["final"], result["best"].get("eval/accuracy")
     line = f"done: {result['rounds']} {unit} in {duration(result['seconds'])}"
@@ -221,7 +280,7 @@ def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:
         output.say(
             f"model:  {made['name']}, of epoch {made['epoch']}: held-out loss {made['eval/loss']:.4f}, "
             f"accuracy {made['eval/accuracy']:.4f}\n"
-            f"try:    fedcli generate --pretrained {made['name']}"
+            f"try:    {command_line('fedcli', 'generate', '--pretrained', made['name'])}"
         )
     output.say(f"run:    {shown_path(run.path)}\ncurves: tensorboard --logdir {shown_path(run.events)}")
 

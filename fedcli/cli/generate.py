@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedcli.cli import options
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.errors import shown_errors
+from fedcli.shell import shown_path
 
 if TYPE_CHECKING:
     from fedcli.models.pretrained import Pretrained
@@ -60,9 +60,6 @@ def command(
     with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
         try:
             _generate(run, pretrained, prompt, length, temperature, top_k, seed, samples)
-        except BrokenPipeError:
-            # Whoever read has read enough. Python would try to flush the rest at its end, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt:
             from fedcli.errors import Interrupted
 
@@ -109,16 +106,16 @@ def _generate(
 def _stream(prompt: str, text: Iterator[str], sample: int, samples: int) -> None:
     """Writes a sample as its characters come; samples are a blank line apart."""
     if sample:
-        sys.stdout.write("\n")
+        output.result("\n")
         sys.stdout.flush()
     if samples > 1:
         output.say(f"--- sample {sample + 1} of {samples} ---")
-    sys.stdout.write(prompt)
+    output.result(prompt)
     sys.stdout.flush()
     for character in text:
-        sys.stdout.write(character)
+        output.result(character)
         sys.stdout.flush()
-    sys.stdout.write("\n")
+    output.result("\n")
     sys.stdout.flush()
 
 
@@ -192,12 +189,11 @@ def _newest_text_run() -> Path | None:
 
 
 def _is_for_text(config: Path) -> bool:
-    from omegaconf import OmegaConf
-
+    from fedcli.config.saved import read_saved
     from fedcli.models import models
 
     try:
-        name = OmegaConf.load(config)["model"]["name"]  # type: ignore[index]
+        name = read_saved(config)["model"]["name"]
     except Exception:
         # Whatever is wrong with a file that nobody named, it is not the run that is meant.
         return False

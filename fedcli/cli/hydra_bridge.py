@@ -24,11 +24,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fedcli.cli.composed_once import ComposedOnce
 from fedcli.cli.hydra_keys import check_hydra_config
+from fedcli.cli.named_code import refuse_named_code
 from fedcli.config.location import config_folder
 from fedcli.config.typed import typed
 from fedcli.errors import ConfigError, FedcliError
+from fedcli.runs.atomic import storage_errors, write_text
 
 T = TypeVar("T")
+
+#: Keeps Hydra from writing into a job's folder: see `write_record`.
+_NO_RECORD = "hydra.output_subdir=null"
 
 
 @dataclass(frozen=True)
@@ -74,14 +79,14 @@ def composed_sweep(request: HydraRequest) -> Iterator[tuple[ConfigLoader, DictCo
         yield composed
 
 
-def run(request: HydraRequest, check: Callable[[DictConfig], T], job: Callable[[T], None]) -> None:
+def run(request: HydraRequest, check: Callable[[DictConfig, Path], T], job: Callable[[T], None]) -> None:
     """Composes a config, and runs its job in the folder that Hydra makes for it.
 
     Hydra would compose it twice more by itself, and each time takes a tenth of a repeated run's start.
 
     Args:
         request: What is to be run.
-        check: Called with the composed config before there is a folder.
+        check: Called with the composed config and the path of the folder, before there is a folder.
         job: Called with what `check` returned.
 
     Raises:
@@ -92,7 +97,8 @@ def run(request: HydraRequest, check: Callable[[DictConfig], T], job: Callable[[
         if config.hydra.mode not in (None, RunMode.RUN):
             raise ConfigError(f"hydra.mode={config.hydra.mode.name}: this is one run", "add -m for a sweep")
         check_hydra_config(config.hydra)
-        checked = check(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+        folder = Path(str(config.hydra.run.dir))
+        checked = check(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), folder)
         with _composing():  # what the job raises is returned
             callbacks = Callbacks(config)
             callbacks.on_run_start(config=config, config_name=request.config_name)
@@ -139,7 +145,7 @@ def launch(
         loader = engine.config_loader = ComposedOnce(engine.config_loader.get_search_path())
         # As `Hydra.multirun` does.
         with _composing():
-            config = engine.compose_config(request.config_name, _arguments(request), RunMode.MULTIRUN)
+            config = engine.compose_config(request.config_name, [*_arguments(request), _NO_RECORD], RunMode.MULTIRUN)
             callbacks = Callbacks(config)
             callbacks.on_multirun_start(config=config, config_name=request.config_name)
             sweeper = Plugins.instance().instantiate_sweeper(
@@ -178,6 +184,29 @@ def to_typed(config: DictConfig, schema: type[T], *, sweep: bool = False) -> T:
     return typed({str(key): value for key, value in plain.items()}, schema, foreign_keys=sweep)
 
 
+def write_record(folder: Path, config: DictConfig) -> None:
+    """Writes Hydra's own record of the job that runs, in Hydra's form.
+
+    Hydra would write it before fedcli knows whether the run may go on, and over that of a job that is done.
+
+    Args:
+        folder: Where to; made where it is missing.
+        config: The composed config, without Hydra's own.
+
+    Raises:
+        RunDirectoryError: A file cannot be written.
+    """
+    hydra_config: Any = HydraConfig.instance().cfg  # what its type says is not what it is
+    with storage_errors(folder):
+        folder.mkdir(exist_ok=True)
+    for name, part in (
+        ("config.yaml", config),
+        ("hydra.yaml", hydra_config),
+        ("overrides.yaml", hydra_config.hydra.overrides.task),
+    ):
+        write_text(folder / name, OmegaConf.to_yaml(part))
+
+
 def job_folder() -> Path:
     """Returns the folder that Hydra made for the job that runs."""
     return Path(HydraConfig.get().runtime.output_dir)
@@ -197,8 +226,10 @@ def _hydra(request: HydraRequest) -> Iterator[Hydra]:
 def _composed(request: HydraRequest, mode: RunMode) -> Iterator[tuple[ConfigLoader, DictConfig]]:
     with _hydra(request) as engine:
         loader = engine.config_loader
+        arguments = [*_arguments(request), _NO_RECORD]
         with _composing():
-            config = loader.load_configuration(request.config_name, _arguments(request), mode)
+            config = loader.load_configuration(request.config_name, arguments, mode)
+        refuse_named_code(config, request.overrides)
         yield loader, config
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -66,13 +66,6 @@ def check_hydra_config(hydra: DictConfig) -> None:
             f"hydra.verbose={verbose}: neither true, false nor the names of loggers",
             "leave it out; fedcli -v shows what is logged",
         )
-    folder = hydra.get("output_subdir")
-    if folder is not None:
-        parts = PurePosixPath(str(folder))
-        if not str(folder) or parts.is_absolute() or ".." in parts.parts:
-            raise ConfigError(
-                f"hydra.output_subdir={folder}: not a folder inside a run's", "write hydra.output_subdir=.hydra"
-            )
 
 
 def _check_search_path(line: str, value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,10 +36,12 @@ class Spread:
     Attributes:
         side_by_side: Whether jobs run in processes of their own, else one after another in this one.
         cores: Cores that each job has for itself; None for all that its process may use.
+        starts_ray: Whether the launcher starts a Ray on this machine.
     """
 
     side_by_side: bool
     cores: int | None = None
+    starts_ray: bool = False
 
 
 def refuse_missing(overrides: Sequence[str]) -> None:
@@ -107,7 +110,8 @@ def spread_of(launcher: DictConfig, jobs: int | None) -> Spread:
             return Spread(side_by_side=True, cores=int(share) if share else max(1, cores // (jobs or cores)))
         case "RayLauncher":
             share = OmegaConf.select(launcher, "ray.remote.num_cpus", default=None)
-            return Spread(side_by_side=True, cores=max(1, int(share or 1)))
+            address = OmegaConf.select(launcher, "ray.init.address", default=None) or os.environ.get("RAY_ADDRESS")
+            return Spread(side_by_side=True, cores=max(1, int(share or 1)), starts_ray=address in (None, "local"))
     # A scheduler gives each job its machine, or cores that the job's process can count itself.
     return Spread(side_by_side=True)
 

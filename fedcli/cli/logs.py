@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from logging.handlers import MemoryHandler
 from pathlib import Path
 
 from fedcli.cli.console import output
+from fedcli.cli.streams import log_problems
+from fedcli.masking import masked
 from fedcli.runs.atomic import storage_errors
 
 
@@ -29,25 +32,52 @@ class _WithoutTraceback(logging.Formatter):
     """Leaves tracebacks to run.log."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return record.getMessage()
+        return masked(record.getMessage())
+
+
+class _Masked(logging.Formatter):
+    """Writes no password of a URL."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
 
 
 @contextmanager
-def logging_to(path: Path) -> Iterator[None]:
+def logging_to(path: Path) -> Iterator[Callable[[], None]]:
     """Logs everything to a file too, tracebacks included.
 
+    Yields:
+        A function that opens the file. Until it is called, what is logged is held back; if it never is, the file is
+        left as it was.
+
     Raises:
-        RunDirectoryError: The file cannot be made.
+        RunDirectoryError: The file cannot be made (raised by the function).
     """
-    with storage_errors(path):
-        handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    # A full disk must not end a run by its log: what matters is written elsewhere, and fails there.
-    handler.handleError = lambda record: None  # type: ignore[method-assign]
+    held = MemoryHandler(sys.maxsize, flushLevel=sys.maxsize, flushOnClose=False)
+    handlers: list[logging.Handler] = [held]
     root = logging.getLogger()
-    root.addHandler(handler)
+    root.addHandler(held)
+
+    def opened() -> None:
+        with storage_errors(path):
+            handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        handler.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        # A full disk must not end a run by its log: what matters is written elsewhere, and fails there.
+        handler.handleError = lambda record: None  # type: ignore[method-assign]
+        handlers.append(handler)
+        held.setTarget(handler)
+        held.flush()
+        root.addHandler(handler)
+        root.removeHandler(held)
+
+    log_problems()
     try:
-        yield
+        yield opened
+    except Exception:
+        if len(handlers) > 1:  # else the log is as it was
+            output.run_log = path
+        raise
     finally:
-        root.removeHandler(handler)
-        handler.close()
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()

@@ -12,7 +12,8 @@ from fedcli.cli import compare, data, doctor, finetune, generate, pretrain, trai
 from fedcli.cli.completion_scripts import use_own_scripts
 from fedcli.cli.console import output
 from fedcli.cli.help import ConfigCommand
-from fedcli.errors import UsageError
+from fedcli.cli.streams import ReaderGone, take_over_standard_streams
+from fedcli.errors import FedcliError, Interrupted, UsageError
 
 use_own_scripts()
 
@@ -39,7 +40,7 @@ app.command("doctor")(doctor.command)
 
 def _version(asked: bool) -> None:
     if asked:
-        sys.stdout.write(f"fedcli {__version__}\n")
+        output.result(f"fedcli {__version__}\n")
         raise typer.Exit
 
 
@@ -54,15 +55,33 @@ def _options(
 
 def main() -> None:
     """Runs the command line."""
+    take_over_standard_streams()
+    output.json = "--json" in sys.argv
     try:
         # Named, so that `python -m fedcli` shows the same help.
         code = app(prog_name="fedcli", standalone_mode=False)
+        sys.stdout.flush()
+    except FedcliError as error:  # the help, the version or a completion cannot be written
+        output.error(error)
+        code = error.exit_code
+    except ReaderGone:
+        code = 0
     except Exception as error:
-        # Typer's errors about the command line; their class is its own affair, what they can do is not.
-        if not hasattr(error, "format_message"):
-            raise
-        code = getattr(error, "exit_code", UsageError.exit_code)
-        if type(error).__name__ != "NoArgsIsHelpError":  # the help is shown
-            output.json = "--json" in sys.argv
-            output.error(UsageError(error.format_message(), "--help lists the commands and their options"))
+        code = _command_line_error(error)
     sys.exit(code)
+
+
+def _command_line_error(error: Exception) -> int:
+    """Shows an error of Typer's about the command line; its class is its own affair, what it can do is not.
+
+    Returns:
+        The exit code.
+    """
+    if type(error).__name__ == "Abort":  # Typer's form of KeyboardInterrupt
+        output.error(Interrupted("interrupted before anything began", "start the command again"))
+        return Interrupted.exit_code
+    if not hasattr(error, "format_message"):
+        raise error
+    if type(error).__name__ != "NoArgsIsHelpError":  # the help is shown
+        output.error(UsageError(error.format_message(), "--help lists the commands and their options"))
+    return getattr(error, "exit_code", UsageError.exit_code)

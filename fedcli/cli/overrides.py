@@ -17,7 +17,11 @@ from fedcli.cli.sweep_values import check_sweep
 from fedcli.config.groups import groups, keys_of_group
 from fedcli.config.location import choices
 from fedcli.config.suggest import did_you_mean
+from fedcli.config.yaml_bounds import check_yaml_folders
 from fedcli.errors import ConfigError, UsageError
+from fedcli.masking import has_password
+from fedcli.passwords import password_error
+from fedcli.shell import shell_word
 
 
 def checked_overrides(
@@ -33,14 +37,19 @@ def checked_overrides(
 
     Raises:
         UsageError: An argument is not KEY=VALUE.
-        ConfigError: A key or a choice does not exist.
+        ConfigError: A key or a choice does not exist, a value holds a password, or a YAML file of `config_dirs` cannot
+            be read.
     """
+    for argument in arguments:
+        if has_password(argument):
+            raise password_error(*argument.lstrip("+").partition("=")[::2])
     _refuse_flags(arguments)
     for folder in config_dirs:
         if not folder.is_dir():
             raise UsageError(
                 f"--config-dir {folder}: no such folder", "give a folder that holds GROUP/CHOICE.yaml files"
             )
+    check_yaml_folders(config_dirs)
     available = choices(config_dirs)
     result = []
     for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
@@ -124,10 +133,9 @@ def _refuse_flags(arguments: Sequence[str]) -> None:
         following = arguments[position + 1] if position + 1 < len(arguments) else ""
         if not value and following and "=" not in following and not following.startswith("-"):
             value = following
-        key = name.replace("-", "_")
+        meant = shell_word(f"{name.replace('-', '_')}={value or 'VALUE'}")
         raise UsageError(
-            f"{argument}: no such option",
-            f"config keys are written KEY=VALUE: {key}={value or 'VALUE'}; --help lists the options",
+            f"{argument}: no such option", f"config keys are written KEY=VALUE: {meant}; --help lists the options"
         )
 
 
@@ -135,7 +143,7 @@ def _guess(word: str, following: str, schema: type[Any], available: dict[str, li
     """Returns a hint for an argument without `=`."""
     meant = {choice: f"{group}={choice}" for group, names in available.items() for choice in names}
     value = following if following and "=" not in following else "VALUE"
-    meant |= {key: f"{key}={value}" for key in (*available, *_all_keys(schema))}
+    meant |= {key: shell_word(f"{key}={value}") for key in (*available, *_all_keys(schema))}
     close = get_close_matches(word.rstrip(":"), meant, n=1)
     guess = f"did you mean {meant[close[0]]}? " if close else ""
     return f"{guess}config keys are written KEY=VALUE; --help lists the groups, --cfg job all keys"

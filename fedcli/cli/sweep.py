@@ -5,32 +5,34 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from types import FrameType
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hydra.plugins.launcher import Launcher
 
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.hydra_bridge import innermost_reason, launch
 from fedcli.cli.run_once import RunOnce, SearchStopped
 from fedcli.cli.search import silence_optuna
+from fedcli.cli.streams import not_waiting_for_readers
 from fedcli.cli.sweep_job import SweepJob
 from fedcli.cli.sweep_plan import SweepPlan, plan_sweep
 from fedcli.cli.sweep_progress import SweepProgress
 from fedcli.cli.sweep_report import SearchEnd, report_sweep
 from fedcli.cli.sweep_resume import finished_jobs, resumed_plan
+from fedcli.cli.used_folder import refuse_used
 from fedcli.columns import Direction
 from fedcli.config.objective import objective_value
-from fedcli.errors import ConfigError, FedcliError, RunDirectoryError
-from fedcli.runs.atomic import storage_errors
+from fedcli.errors import ConfigError, FedcliError
+from fedcli.runs.atomic import remove_leftovers, storage_errors
 from fedcli.runs.lock import RunLock
 from fedcli.runs.sweep import SweepDirectory, write_sweep
 from fedcli.runs.sweep_jobs import read_job, read_jobs, write_table
+from fedcli.runtime.cluster.connection import lock_local_ray
+from fedcli.shell import shown_path
+from fedcli.training.interrupts import stop_signals
 
 if TYPE_CHECKING:
     from fedcli.cli.experiment import Arguments
@@ -48,7 +50,7 @@ def run_sweep(arguments: Arguments) -> None:
     plan = resumed_plan(arguments) if arguments.resume else None
     if plan is None:
         plan = plan_sweep(arguments)
-        _refuse_taken(plan.sweep)
+        _refuse_taken(plan)
         if arguments.resume:
             output.say("no sweep of these overrides yet; starting a new one")
         finished: frozenset[int] = frozenset()
@@ -62,7 +64,10 @@ def run_sweep(arguments: Arguments) -> None:
         if record.total is not None and len(finished) == record.total:
             output.say("every job of the sweep is completed; nothing to do")
         else:
+            remove_leftovers(sweep.path)
             write_sweep(sweep.sweep_json, record)
+            if record.jobs is not None:  # a search is not resumed
+                output.go_on = f"fedcli {record.command} -m --resume {shown_path(sweep.path)}"
             sweep.forget_stop()
             try:
                 search = _run_jobs(plan, finished, fail_fast=arguments.fail_fast)
@@ -114,7 +119,10 @@ def _run_jobs(plan: SweepPlan, finished: frozenset[int], *, fail_fast: bool) -> 
     """
     sweep, spread = plan.sweep, plan.spread
     job = SweepJob(sweep.path.absolute(), plan.record, finished, spread.side_by_side, spread.cores, fail_fast, output)
+    if spread.starts_ray:
+        lock_local_ray()
     with ExitStack() as stack:
+        stack.enter_context(not_waiting_for_readers())
         if spread.side_by_side:
             stack.enter_context(_asking_jobs_to_stop(sweep))
             stack.enter_context(SweepProgress(sweep, plan.record))
@@ -214,32 +222,22 @@ def _last_change(sweep: SweepDirectory, number: int) -> int | None:
         return None
 
 
-@contextmanager
-def _asking_jobs_to_stop(sweep: SweepDirectory) -> Iterator[None]:
-    """At the first SIGINT or SIGTERM asks jobs in other processes to stop after their round, at the second at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
+def _asking_jobs_to_stop(sweep: SweepDirectory) -> AbstractContextManager[None]:
+    """At the first signal asks jobs in other processes to stop after their round, at the second at once."""
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if sweep.stop_reason() in ("interrupted", "now"):
-            sweep.ask_to_stop("now")
-            raise KeyboardInterrupt
+    def ask(signal_name: str) -> None:
         sweep.ask_to_stop("interrupted")
         output.say("stopping after the rounds that run (once more to stop at once) ...")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return stop_signals(ask, lambda: sweep.ask_to_stop("now"))
 
 
-def _refuse_taken(sweep: SweepDirectory) -> None:
+def _refuse_taken(plan: SweepPlan) -> None:
     """Refuses to mix a new sweep with what is in its folder."""
-    if sweep.is_recorded or (sweep.path.is_dir() and any(sweep.job(number).is_run for number in sweep.numbers())):
-        raise RunDirectoryError(
-            f"{shown_path(sweep.path)} holds a sweep already",
-            "go on with it by adding --resume, or choose another folder: hydra.sweep.dir=PATH",
+    sweep = plan.sweep
+    refuse_used(sweep.path, "hydra.sweep.dir", plan.record.command)
+    if sweep.path.is_dir() and (used := [n for n in sweep.numbers() if sweep.job(n).files_of_a_run()]):
+        raise ConfigError(
+            f"hydra.sweep.dir={shown_path(sweep.path)}: {shown_path(sweep.job(used[0]).path)} holds a run already",
+            "choose another folder: hydra.sweep.dir=PATH",
         )

@@ -110,7 +110,7 @@ class SweepJob:
         overrides = [override.lstrip("+") for override in HydraConfig.get().overrides.task]
         output.say(f"{self._label(number)}: {' '.join(self.record.differing(overrides))}")
         kind = kind_of(self.record.command)
-        context = RunContext(self.record.command, self.record.argv, overrides, RunDirectory.new_id())
+        context = RunContext(self.record.command, self.record.argv, overrides, RunDirectory.new_id(), config)
         try:
             typed_config = kind.check(to_typed(config, kind.schema, sweep=True))
             if not run.is_recorded:

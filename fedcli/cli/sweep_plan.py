@@ -30,6 +30,7 @@ from fedcli.columns import Direction
 from fedcli.config.location import choices
 from fedcli.config.objective import check_objective
 from fedcli.errors import ConfigError, FedcliError, UsageError
+from fedcli.passwords import refuse_passwords
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.process import Process
 from fedcli.runs.sweep import SweepDirectory, SweepRecord
@@ -91,6 +92,8 @@ def plan_sweep(arguments: Arguments, folder: Path | None = None) -> SweepPlan:
     extra = ["hydra.sweep.subdir=${hydra.job.num}"]
     typed = arguments.overrides
     with composed_sweep(request_of(arguments, run_id, extra)) as (loader, config):
+        # Hydra writes the config of each job, and its own, before fedcli sees the job: a YAML file may hold a password.
+        refuse_passwords(OmegaConf.to_container(config, resolve=False))
         params = _sweeper_params(config)
         if not params:
             return _plan(loader, config, folder, arguments, typed, run_id, extra)

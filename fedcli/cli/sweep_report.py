@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fedcli.cli.console import output, shown_path
+from fedcli.cli.console import output
 from fedcli.cli.hydra_bridge import innermost_reason
 from fedcli.cli.progress import duration
 from fedcli.columns import Direction
@@ -20,6 +20,7 @@ from fedcli.config.objective import objective_value
 from fedcli.errors import FedcliError, Interrupted
 from fedcli.runs.sweep import SweepDirectory, SweepRecord
 from fedcli.runs.sweep_jobs import Job, JobStatus
+from fedcli.shell import shell_word, shown_path
 
 #: The order in which outcomes are counted up.
 _ORDER: tuple[JobStatus, ...] = ("failed", "damaged", "killed", "interrupted", "running", "elsewhere", "not run")
@@ -117,7 +118,7 @@ def report_sweep(
         " ".join(
             [
                 f"go on with: fedcli {record.command} -m",
-                *(f"--config-dir {path}" for path in config_dirs),
+                *(f"--config-dir {shell_word(path)}" for path in config_dirs),
                 f"--resume {folder}",
             ]
         )

@@ -34,7 +34,7 @@ class CodedModel(ABC):
         self, weights_type: tff.Type, codec: Callable[[Sequence[tuple[int, ...]]], Codec], min_elements: int
     ) -> None:
         self.weights_type = weights_type
-        self._layout = Layout(weights_type, min_elements, per_tensor=True)
+        self._layout = Layout(weights_type, min_elements, per_tensor=True, group="distributor")
         self._codecs = [codec(shapes) for shapes in self._layout.vectors]
 
     @abstractmethod

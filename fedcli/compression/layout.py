@@ -10,6 +10,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
+from fedcli.errors import ConfigError
+
 
 class Layout:
     """Splits a structure of tensors into vectors that are coded and tensors that are sent whole, and joins them again.
@@ -19,20 +21,25 @@ class Layout:
         min_elements: Tensors of fewer numbers are sent whole: their share of the bits is small, their share of the
             model's accuracy is not (the compression study).
         per_tensor: Whether each coded tensor is a vector of its own, or all of them together are one.
+        group: The config group that the coding belongs to, `aggregator` or `distributor`, for errors.
 
     Attributes:
         vectors: Shape of the coded tensors in each vector.
         num_elements: Numbers in the whole structure.
+
+    Raises:
+        ConfigError: Every tensor has fewer numbers, so that nothing would be coded.
     """
 
-    def __init__(self, value_type: tff.Type, min_elements: int, per_tensor: bool) -> None:
+    def __init__(self, value_type: tff.Type, min_elements: int, per_tensor: bool, *, group: str = "aggregator") -> None:
         self._type = value_type
         tensors = tff.structure.flatten(value_type) if isinstance(value_type, tff.StructType) else [value_type]
         self._is_coded = [_is_float(tensor) and _size(tensor.shape) >= min_elements for tensor in tensors]
         self._specs = [(tf.as_dtype(tensor.dtype), tuple(tensor.shape)) for tensor in tensors]
         coded = [shape for (_, shape), is_coded in zip(self._specs, self._is_coded, strict=True) if is_coded]
-        together = [coded] if coded else []
-        self.vectors: list[list[tuple[int, ...]]] = [[shape] for shape in coded] if per_tensor else together
+        if not coded:
+            raise _nothing_coded(group, min_elements, max((_size(shape) for _, shape in self._specs), default=0))
+        self.vectors: list[list[tuple[int, ...]]] = [[shape] for shape in coded] if per_tensor else [coded]
         self.num_elements = sum(_size(tensor.shape) for tensor in tensors)
 
     @property
@@ -79,6 +86,15 @@ class Layout:
             return tensors[0]
         packed = tff.structure.pack_sequence_as(self._type, tensors)
         return tff.types.type_to_py_container(packed, self._type)
+
+
+def _nothing_coded(group: str, min_elements: int, largest: int) -> ConfigError:
+    """Says that all tensors are too small: the run would send 32 bits a number under the name of a coding."""
+    key = f"{group}.min_elements"
+    return ConfigError(
+        f"{key}={min_elements}: nothing would be coded, since the largest tensor of the model has {largest} numbers",
+        f"set {key}={largest} or less, or choose {group}={'mean' if group == 'aggregator' else 'broadcast'}",
+    )
 
 
 def _is_float(tensor: tff.TensorType) -> bool:

@@ -35,10 +35,11 @@ def _coder(code: str, quantizer: Quantizer) -> SymbolCoder:
         from fedcli.compression.run_length import RunLength
 
         return RunLength(quantizer.zero)
-    if quantizer.alphabet is None:
-        raise ValueError(f"{code} needs symbols of a fixed alphabet")
     if code == "huffman":
+        from fedcli.compression.escaped import ALPHABET, Escaped
         from fedcli.compression.huffman_coded import HuffmanCoded
 
-        return HuffmanCoded(quantizer.alphabet)
+        return Escaped(HuffmanCoded(ALPHABET)) if quantizer.alphabet is None else HuffmanCoded(quantizer.alphabet)
+    if quantizer.alphabet is None:
+        raise ValueError(f"{code} needs symbols of a fixed alphabet")
     return Packed(quantizer.alphabet)

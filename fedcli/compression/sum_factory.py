@@ -112,7 +112,7 @@ class CodedSumFactory(tff.aggregators.UnweightedAggregationFactory):
         def measure(total: Any) -> Any:
             clients = tf.cast(tf.maximum(total["clients"], 1), tf.float32)
             streams = tf.cast(total["stream_bits"], tf.float32)
-            coded = clients * max(sum(layout.sizes), 1)
+            coded = clients * sum(layout.sizes)
             return OrderedDict(
                 bits_per_element=(streams / clients + float(bits(sent_type))) / layout.num_elements,
                 sparsity=1.0 - tf.cast(total["nonzeros"], tf.float32) / coded,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from fedcli.algorithms.weighting import TOKENS
 from fedcli.config.objective import check_objective
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.errors import ConfigError
@@ -99,10 +100,11 @@ def _check_values(config: TrainConfig) -> None:
 
 def _check_aggregator(config: TrainConfig) -> None:
     name = config.aggregator.name
-    if not config.aggregator.takes_weights and getattr(config.algorithm, "weighted", False):
+    if not config.aggregator.takes_weights and config.algorithm.counts_by_weight:
+        by_tokens = getattr(config.algorithm, "weighted_by", None) == TOKENS
         raise ConfigError(
             f"aggregator={name}: clients must count the same, whatever their number of examples",
-            "set algorithm.weighted=false",
+            f"set {'algorithm.weighted_by=uniform' if by_tokens else 'algorithm.weighted=false'}",
         )
     if config.aggregator.sums_securely and not config.runtime.sums_securely:
         raise ConfigError(

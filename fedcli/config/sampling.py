@@ -21,7 +21,9 @@ class SamplingConfig:
     round ends when the goal is met or the time is over. A client's time is computed as FedScale does (Lai et al. 2022,
     https://arxiv.org/abs/2105.11367): bits through its link, and examples at its speed. The log-normal distributions
     stand in for FedScale's traces of phones, which differ by an order of magnitude; the defaults are round numbers, not
-    measured ones. How the parts play together: `fedcli.training.participation`.
+    measured ones. All examples take a client the same time: a padded sequence of text takes as long as a full one.
+    Encoding, decoding and evaluations take no simulated time. How the parts play together:
+    `fedcli.training.participation`.
 
     Attributes:
         scheme: How a round's clients are sampled: `FIXED` or `POISSON`.
@@ -30,12 +32,15 @@ class SamplingConfig:
         overselect: So many times `clients_per_round` are asked, rounded up.
         goal: Reports that end a round; None for `clients_per_round`.
         deadline: Simulated seconds after which a round ends anyhow; None for no limit.
-        seconds_per_example: Median over the clients of the time that an example takes to train on, once.
+        seconds_per_example: Median over the clients of the time to compute the gradient of the server's model for one
+            example. Each pass counts, also one that an algorithm adds; an example takes less time where the distributor
+            sends a smaller model.
         compute_sigma: Standard deviation of its logarithm over the clients.
         download_rate: Median over the clients of the bits a second that they receive.
         upload_rate: Median over the clients of the bits a second that they send.
         bandwidth_sigma: Standard deviation of the rates' logarithm over the clients; a link is as good both ways.
-        jitter: Standard deviation of the logarithm of the factor by which a client is slower in one round.
+        jitter: Standard deviation of the logarithm of the factor, of median 1, that multiplies all times of a client in
+            one round.
     """
 
     scheme: str = FIXED

@@ -51,8 +51,9 @@ class ClientEvalConfig:
     Attributes:
         every: Rounds from one such evaluation to the next, and after the last round; None for never.
         max_clients: At most so many of the clients with test examples, a fixed choice; None for all.
-        personalize_epochs: Passes over a client's own training examples by the client optimizer, before it is evaluated
-            a second time; 0 for none.
+        personalize_epochs: Passes over all of a client's own training examples by the client optimizer, at the learning
+            rate that `client_schedule` gives the round, before it is evaluated a second time; 0 for none.
+            `dataset.max_batches_per_client` limits training rounds alone.
     """
 
     every: int | None = None
@@ -161,11 +162,12 @@ class FinetuneConfig(TrainConfig):
         """Loads the pretrained model, fetching it first where it is not in the cache.
 
         Raises:
-            ConfigError: There is no such model, or it does not fit the data set.
+            ConfigError: There is no such model, it does not fit the data set, or some of its layers are frozen.
             DataError: It cannot be fetched or read.
         """
         from fedcli.models.pretrained import load_pretrained
 
         pretrained = load_pretrained(self.pretrained, origin=self.dataset.origin, cache_dir=self.dataset.cache_dir)
         pretrained.check(self.dataset.spec)
+        pretrained.check_trainable()
         return pretrained

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fedcli.config.groups import groups, keys_of_group
 from fedcli.config.suggest import did_you_mean
 from fedcli.errors import ConfigError
+from fedcli.passwords import refuse_passwords
 from fedcli.registry import Component
 
 T = TypeVar("T")
@@ -29,8 +30,9 @@ def typed(config: Mapping[str, Any], schema: type[T], *, foreign_keys: bool = Fa
             sweep over the choices of a group can then also set a key that just one of them has.
 
     Raises:
-        ConfigError: A key is unknown, or a value has the wrong type or makes no sense.
+        ConfigError: A key is unknown, or a value has the wrong type, makes no sense or holds a password.
     """
+    refuse_passwords(config)
     values: dict[str, Any] = {}
     fields = {field.name for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
     plain: dict[str, Any] = {}

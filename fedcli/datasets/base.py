@@ -185,7 +185,8 @@ class DatasetConfig(Component, ABC):
     Attributes:
         batch_size: Examples a batch in local training.
         client_epochs: Passes over a client's examples in one round.
-        max_batches_per_client: At most so many batches a client and round; null for no limit.
+        max_batches_per_client: At most so many batches a client and training round; null for no limit. Personalization
+            and reconstruction for an evaluation use all examples.
         drop_remainder: Whether a client's last batch is dropped where it is not full (for text also the last
             sequence). The studies do so, which leaves small clients without any data; false keeps everything.
         clients: Ids of the only clients to train and test on; null for all.
@@ -247,17 +248,29 @@ class DatasetConfig(Component, ABC):
         """Returns where the cache keeps the data set, there or not; None if nothing has to be fetched."""
         return None
 
+    def fingerprint(self) -> str | None:
+        """Returns a hash of all examples of the data set, whatever origin they come from.
+
+        Partition and choice of clients do not count: the config tells them.
+
+        Returns:
+            SHA-256, hexadecimal; None if it is not known, since the data are not in the cache yet, or the data set
+            (one of a third party) does not tell.
+        """
+        return None
+
     def clients_without_batches(self, dataset: FederatedDataset, needed: int = 1) -> list[str]:
         """Returns the training clients that have no batch, or not those needed, and so take no part in training.
 
-        These are clients without examples and, with `drop_remainder`, those with fewer than `batch_size`.
+        These are clients without examples and, with `drop_remainder`, those that have fewer than `batch_size` in all of
+        their `client_epochs` together, across which batches run on.
 
         Args:
             dataset: What `load` returned.
             needed: How many batches a client needs.
         """
-        full = (needed - 1) * self.batch_size
-        return dataset.smaller_than(full + (self.batch_size if self.drop_remainder else 1))
+        passed_over = needed * self.batch_size if self.drop_remainder else (needed - 1) * self.batch_size + 1
+        return dataset.smaller_than(-(-passed_over // self.client_epochs))
 
     def replace(self, **changes: object) -> DatasetConfig:
         """Returns a copy with some keys changed."""

@@ -15,8 +15,13 @@ from pathlib import Path
 from fedcli.datasets.download import download
 from fedcli.datasets.origin import origin_folder, resolve_origin, shown
 from fedcli.errors import DataError, DownloadError
+from fedcli.shell import command_line, shell_word
 
 log = logging.getLogger(__name__)
+
+#: What the file's name is followed by beside it, and the form of what stands there: see `content_hash`.
+_CONTENT = ".content.json"
+_CONTENT_FORM = 1
 
 Unpack = Callable[[Path, Path], None]
 Verify = Callable[[Path], None]
@@ -72,6 +77,30 @@ def fingerprint(file: Path) -> tuple[int, str]:
     return record.size, record.sha256
 
 
+def content_hash(file: Path, compute: Callable[[Path], str]) -> str:
+    """Returns a hash of what a cached file holds, which is remembered beside the file as `<file>.content.json`.
+
+    The hash of a file's bytes tells less: databases with the same rows differ by the SQLite that wrote them, and by
+    the time at which they were imported.
+
+    Args:
+        file: The file.
+        compute: Computes the hash, which may take seconds.
+    """
+    memory = file.with_name(file.name + _CONTENT)
+    found = file.stat()
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        known = json.loads(memory.read_text(encoding="utf-8"))
+        if (known["size"], known["mtime_ns"]) == (found.st_size, found.st_mtime_ns) and known["form"] == _CONTENT_FORM:
+            return str(known["content"])
+    log.info("computing the fingerprint of %s", file.name)
+    content = compute(file)
+    known = {"form": _CONTENT_FORM, "size": found.st_size, "mtime_ns": found.st_mtime_ns, "content": content}
+    with suppress(OSError):  # as it is where the cache is read-only
+        _write_json(memory, known)
+    return content
+
+
 def fetch(
     path: str,
     origin: str | None = None,
@@ -109,10 +138,11 @@ def fetch(
     folder = origin_folder(origin, cache_dir)
     file = cached_path(path, origin, cache_dir)
     if is_cached(file):
+        _remove_leftovers(file, _fetched(f"{origin}/{path}", file, unpack))
         return file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one_process(file):
+        with only_one_process(file):
             # Another process may have fetched it while this one waited.
             if not is_intact(file, ": fetching it again"):
                 _remove(file)
@@ -142,7 +172,7 @@ def install(file: Path, source: str, write: Callable[[Path], None]) -> None:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one_process(file):
+        with only_one_process(file):
             new = file.with_name(file.name + ".new")
             # Left by a process that was killed.
             new.unlink(missing_ok=True)
@@ -157,12 +187,13 @@ def install(file: Path, source: str, write: Callable[[Path], None]) -> None:
 
 def _hint(origin: str, folder: Path, name: str) -> str:
     network = "" if origin.startswith("file:") else "the network or "
-    again = f", then `fedcli data fetch {name}`" if name else ""
-    return f"check {network}dataset.origin{again}; what is fetched is kept in {folder}"
+    again = f", then `{command_line('fedcli', 'data', 'fetch', name)}`" if name else ""
+    return f"check {network}dataset.origin{again}; what is fetched is kept in {shell_word(folder)}"
 
 
 @contextmanager
-def _only_one_process(file: Path) -> Iterator[None]:
+def only_one_process(file: Path) -> Iterator[None]:
+    """Waits until no other process writes a file of the cache, and keeps others from it; a context manager."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(file.with_name(file.name + ".lock"))
@@ -186,7 +217,7 @@ def _obtain(
     wait: Callable[[float], None] | None,
 ) -> None:
     """Fetches, unpacks and verifies; once more from the beginning if what came is damaged."""
-    fetched = file.with_name(url.rpartition("/")[2] + ("" if unpack else ".fetched"))
+    fetched = _fetched(url, file, unpack)
     # Whole, but left by a process that was ended before it was done; if damaged, that was not the server.
     attempts = 3 if fetched.exists() else 2
     for attempt in range(1, attempts + 1):
@@ -207,6 +238,26 @@ def _obtain(
                     "try again later, or set dataset.origin to another origin",
                 ) from damage
             log.warning("%s is damaged (%s): fetching it again", fetched, damage.message)
+
+
+def _fetched(url: str, file: Path, unpack: Unpack | None) -> Path:
+    """Returns the name that a download has until it is unpacked or checked."""
+    return file.with_name(url.rpartition("/")[2] + ("" if unpack else ".fetched"))
+
+
+def _remove_leftovers(file: Path, fetched: Path) -> None:
+    """Removes what a process that was killed left beside a file that is whole: its archive, a piece of a download."""
+    from filelock import FileLock, Timeout
+
+    part = fetched.with_name(fetched.name + ".part")
+    leftovers = (fetched, part, part.with_name(part.name + ".json"), file.with_name(file.name + ".new"))
+    if not any(path.exists() for path in leftovers):
+        return
+    with suppress(OSError, Timeout), FileLock(file.with_name(file.name + ".lock"), timeout=0):
+        # Whoever held the lock may have begun to fetch the file anew.
+        if is_cached(file):
+            for path in leftovers:
+                path.unlink(missing_ok=True)
 
 
 def _install(url: str, fetched: Path, file: Path, verify: Verify | None, unpack: Unpack | None) -> None:
@@ -291,10 +342,14 @@ def _read_record(file: Path) -> Record | None:
 
 
 def _write_record(file: Path, record: Record) -> None:
-    target = _record_file(file)
-    new = target.with_name(target.name + ".new")
+    _write_json(_record_file(file), asdict(record))
+
+
+def _write_json(target: Path, document: dict[str, object]) -> None:
+    # Two processes may write it at once.
+    new = target.with_name(f"{target.name}.{os.getpid()}.new")
     try:
-        new.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+        new.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         _sync(new)
         os.replace(new, target)
     finally:
@@ -304,6 +359,7 @@ def _write_record(file: Path, record: Record) -> None:
 def _remove(file: Path) -> None:
     file.unlink(missing_ok=True)
     _record_file(file).unlink(missing_ok=True)
+    file.with_name(file.name + _CONTENT).unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from fedcli.datasets.origin import file_path, shown
 from fedcli.datasets.progress import transfer
 from fedcli.errors import DownloadError
+from fedcli.regular_file import open_regular
 
 if TYPE_CHECKING:
     import requests
@@ -28,6 +30,8 @@ BACKOFF = 0.5
 #: Seconds to wait for a connection, and for the next bytes.
 TIMEOUT = (10.0, 60.0)
 
+#: Bytes that no file of a data set or a model has; a server may send without end.
+_LARGEST = 2**36
 # Small enough that little is lost when a connection breaks within a chunk.
 _CHUNK = 2**16
 _RETRIED = frozenset({408, 425, 429})
@@ -90,18 +94,29 @@ def download(url: str, part: Path, *, hint: str = "", wait: Callable[[float], No
 
 def _copy(url: str, part: Path, hint: str) -> None:
     log.info("copying %s", shown(url))
-    source = file_path(url)
     try:
-        reader = source.open("rb")
+        reader = open_regular(file_path(url))
     except OSError as error:
         raise DownloadError(f"cannot fetch {shown(url)}: {error.strerror}", hint) from error
     try:
         with reader, part.open("wb") as writer:
+            _refuse_full_disk(os.fstat(reader.fileno()).st_size, part)
             shutil.copyfileobj(reader, writer, 2**20)
             _flush(writer.fileno(), writer.flush)
     except BaseException:
         part.unlink(missing_ok=True)  # a copy is not resumed
         raise
+
+
+def _refuse_full_disk(missing: int, part: Path) -> None:
+    """Refuses to write what does not fit, before a byte is written.
+
+    Args:
+        missing: Bytes that are still to be written.
+        part: The file that they are for.
+    """
+    if missing > shutil.disk_usage(part.parent).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part))
 
 
 def _attempt(session: requests.Session, url: str, part: Path, hint: str) -> None:
@@ -166,24 +181,37 @@ def _receive(response: requests.Response, url: str, part: Path, begun: _Begun | 
         encoded = response.headers.get("Content-Encoding", "identity") != "identity"
         total = int(length) if length.isdigit() and not encoded else None
 
-    name = url.rpartition("/")[2]
+    if total is not None:
+        if total > _LARGEST:
+            raise _endless(url, hint)
+        _refuse_full_disk(total - done, part)
+    name, size = url.rpartition("/")[2], done
     with part.open("ab" if done else "wb") as writer:
         _write_state(part, _Begun(url, validator, total))
         with transfer(f"fetching {name}", total, done, shown(url)) as advance:
             try:
                 for chunk in response.iter_content(_CHUNK):
+                    size += len(chunk)
+                    if size > (_LARGEST if total is None else total):
+                        break
                     writer.write(chunk)
                     advance(len(chunk))
             except RequestException as error:
                 raise _classified(error, url, hint) from error
             finally:
                 _flush(writer.fileno(), writer.flush)
-    size = part.stat().st_size
+    if total is None and size > _LARGEST:
+        _forget(part)
+        raise _endless(url, hint)
     if total is not None and size < total:
         raise _TransientError(f"the connection ended after {size} of {total} bytes")
     if total is not None and size > total:
         _forget(part)
-        raise _TransientError(f"{size} bytes came where {total} were announced")
+        raise _TransientError(f"more bytes came than the {total} that were announced")
+
+
+def _endless(url: str, hint: str) -> DownloadError:
+    return DownloadError(f"cannot fetch {shown(url)}: it has more than {_LARGEST:,} bytes", hint)
 
 
 def _flush(descriptor: int, flush: Callable[[], None]) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedcli.datasets import datasets
+from fedcli.datasets import cache, datasets
 from fedcli.datasets.base import DatasetConfig, DataSource, DataSpec, FederatedDataset
 from fedcli.datasets.importing.features import INPUT_FEATURES
 from fedcli.datasets.importing.store import About, check_intact, imported_file, imported_names, read_about
 from fedcli.datasets.labelled import LabelledDataset
-from fedcli.datasets.snippets import SnippetDataset
-from fedcli.datasets.sqlite import TEST, TRAIN, ClientDatabase
+from fedcli.datasets.snippets import SnippetDataset, UnknownBytes
+from fedcli.datasets.sqlite import TEST, TRAIN, ClientDatabase, content_hash
 from fedcli.errors import ConfigError
-from fedcli.models.vocabulary import VOCABULARY
+from fedcli.models.vocabulary import VOCABULARY, encode
 
 
 @datasets.register("imported")
@@ -74,6 +75,12 @@ class Imported(DatasetConfig):
         """Returns where the import has put it; see the base class."""
         return imported_file(self._imported().name, self.cache_dir)
 
+    def fingerprint(self) -> str | None:
+        """Hashes the examples and the names of classes and columns; see the base class."""
+        about = self._imported()
+        meaning = json.dumps([about.kind, list(about.x_shape), list(about.columns), list(about.classes)])
+        return cache.content_hash(self.cached_file(), lambda file: content_hash(file, meaning))
+
     def load(self) -> FederatedDataset:
         """Opens the database; see the base class."""
         about = self._imported()
@@ -97,4 +104,10 @@ class ImportedTexts(SnippetDataset):
 
     def sizes(self) -> dict[str, int]:
         """Counts each client's training sequences; see the base class."""
-        return {client: len(self.client(client)) for client in self.client_ids}
+        sizes, unknown = {}, UnknownBytes()
+        for client in self.client_ids:
+            text = self._training_text(client)
+            unknown.add(text)
+            sizes[client] = len(self._cut(encode(text)))
+        self._warn_of(unknown)
+        return sizes

@@ -16,7 +16,9 @@ from fedcli.report.text import printable
 from fedcli.runs.atomic import atomic_path
 
 #: A client's share of a label, from none to all, in fifths.
-_SHADES = " ·░▒▓█"
+SHADES = " ·░▒▓█"
+#: The same where a terminal's encoding has no blocks.
+ASCII_SHADES = " .:+%@"
 #: More classes have no room, neither in a line nor in a legend.
 _MOST_COLUMNS, _MOST_IN_LEGEND = 62, 20
 #: Clients drawn in a picture, spread over all.
@@ -67,11 +69,12 @@ class LabelShares:
         return LabelShares([self.clients[i] for i in chosen], self.labels, self.counts[chosen])
 
 
-def draw_lines(shares: LabelShares, most_clients: int = 30) -> list[str]:
+def draw_lines(shares: LabelShares, shades: str = SHADES, most_clients: int = 30) -> list[str]:
     """Draws label shares with characters, a line for each client, whatever the terminal can do.
 
     Args:
         shares: What to draw.
+        shades: Characters from no share to a whole one.
         most_clients: So many lines at most, of clients spread over all.
     """
     drawn = shares.some(most_clients)
@@ -84,7 +87,7 @@ def draw_lines(shares: LabelShares, most_clients: int = 30) -> list[str]:
     if widths == [len(name) for name in names]:
         lines.append(f"{'':<{left}}  {' '.join(names)}  examples")
     for client, row, counts in zip(drawn.clients, drawn.shares, drawn.counts, strict=True):
-        cells = [f"{_shade(share) * min(width, 3):<{width}}" for share, width in zip(row, widths, strict=False)]
+        cells = [f"{_shade(share, shades) * min(width, 3):<{width}}" for share, width in zip(row, widths, strict=False)]
         lines.append(f"{printable(client):<{left}}  {' '.join(cells)}  {counts.sum():,}")
     if len(drawn.clients) < len(shares.clients):
         lines.append(f"({len(drawn.clients)} of {len(shares.clients)} counted clients, spread over all)")
@@ -93,14 +96,14 @@ def draw_lines(shares: LabelShares, most_clients: int = 30) -> list[str]:
     return lines
 
 
-def legend() -> str:
+def legend(shades: str = SHADES) -> str:
     """Says what the characters mean."""
-    steps = len(_SHADES) - 1
-    return "  ".join(f"{shade} up to {100 * step // steps} %" for step, shade in enumerate(_SHADES) if step)
+    steps = len(shades) - 1
+    return "  ".join(f"{shade} up to {100 * step // steps} %" for step, shade in enumerate(shades) if step)
 
 
-def _shade(share: float) -> str:
-    return _SHADES[int(np.ceil(share * (len(_SHADES) - 1) - 1e-9))]
+def _shade(share: float, shades: str) -> str:
+    return shades[int(np.ceil(share * (len(shades) - 1) - 1e-9))]
 
 
 def write_png(shares: LabelShares, title: str, path: Path) -> None:

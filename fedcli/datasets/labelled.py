@@ -13,8 +13,10 @@ from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
 from fedcli.datasets.sqlite import ClientDatabase
 from fedcli.datasets.subset import choose_clients, spread_subset
 from fedcli.datasets.tf_example import Feature, parse_examples
+from fedcli.errors import DataError
 
 _LABEL: Feature = ("label", (), "int64")
+_FIX = "correct the database at its origin, remove that file and fetch it again"
 #: Examples parsed at once: a few KB each, so that parsing a whole test split holds little beside its result.
 _PARSED_AT_ONCE = 4096
 
@@ -48,17 +50,21 @@ class LabelledDataset(FederatedDataset):
         self._tested = None if clients is None else self.client_ids
 
     def client(self, client_id: str) -> Examples:
-        """Reads one client's training examples; see the base class."""
-        return self._parse(self._database.read_client(self._train, client_id))
+        """Reads one client's training examples; see the base class.
+
+        Raises:
+            DataError: An example is not of the data set's form, or its label is none of the classes.
+        """
+        return self._parse(self._database.read_client(self._train, client_id), self._train, client_id)
 
     def test(self, max_examples: int | None = None) -> Examples:
         """Reads the test split, and no example that it does not return; see the base class."""
         rows = self._database.rows(self._test, self._tested)
-        return self._parse(self._database.read_rows(rows[spread_subset(len(rows), max_examples)]))
+        return self._parse(self._database.read_rows(rows[spread_subset(len(rows), max_examples)]), self._test)
 
     def test_client(self, client_id: str) -> Examples:
         """Reads one client's test examples; see the base class."""
-        return self._parse(self._database.read_client(self._test, client_id))
+        return self._parse(self._database.read_client(self._test, client_id), self._test, client_id)
 
     def tested_clients(self) -> list[str]:
         """Finds them in the index; see the base class."""
@@ -70,12 +76,13 @@ class LabelledDataset(FederatedDataset):
         serialized = (row for client in self.client_ids for row in self._database.read_client(self._train, client))
         ys = [np.empty(0, np.int32)]
         for some in _pieces(serialized):
-            ys += (labels.astype(np.int32) for labels in parse_examples(some, _LABEL))
+            (labels,) = self._read(some, self._train, None, _LABEL)
+            ys.append(labels.astype(np.int32))
         return np.concatenate(ys)
 
     def pick(self, positions: NDArray[np.int64]) -> Examples:
         """Reads the examples at these positions and no other; see the base class."""
-        return self._parse(self._database.read_rows(self._training_rows[positions]))
+        return self._parse(self._database.read_rows(self._training_rows[positions]), self._train)
 
     def sizes(self) -> dict[str, int]:
         """Counts each client's training examples from the index; see the base class."""
@@ -104,14 +111,44 @@ class LabelledDataset(FederatedDataset):
         """Row numbers of the training examples, by client: 8 bytes an example."""
         return self._database.rows(self._train, self.client_ids)
 
-    def _parse(self, serialized: Iterable[bytes]) -> Examples:
-        xs = [np.empty((0, *self.spec.x_shape), np.float32)]
+    def _parse(self, serialized: Iterable[bytes], split: str, client: str | None = None) -> Examples:
+        """Parses examples.
+
+        Args:
+            serialized: The examples.
+            split: Their split, for messages.
+            client: Whose they are, for messages; None if they are several clients'.
+        """
+        xs: list[NDArray[np.generic]] = [np.empty((0, *self.spec.x_shape), np.float32)]
         ys = [np.empty(0, np.int32)]
         for some in _pieces(serialized):
-            x, labels = parse_examples(some, self._feature, _LABEL)
-            xs.append(x)
+            x, labels = self._read(some, split, client, self._feature, _LABEL)
+            xs.append(x.astype(np.float32, copy=False))
             ys.append(labels.astype(np.int32))
         return Examples(np.concatenate(xs), np.concatenate(ys))
+
+    def _read(
+        self, serialized: list[bytes], split: str, client: str | None, *features: Feature
+    ) -> list[NDArray[np.generic]]:
+        """Parses features of examples, the label last, and checks the labels."""
+        where = f"{self._database.path}: split {split}{f', client {client}' if client is not None else ''}"
+        try:
+            parsed = parse_examples(serialized, *features)
+        except ValueError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(
+                f"{where} has an example that is not of the data set's form ({reason})",
+                f"it needs {' and '.join(f'{name}, {kind} {list(shape)}' for name, shape, kind in features)}; {_FIX}",
+            ) from error
+        labels = parsed[-1]
+        wrong = labels[(labels < 0) | (labels >= self.spec.num_classes)]
+        if len(wrong):
+            raise DataError(
+                f"{where} has the label {wrong[0]}, but there are {self.spec.num_classes} classes, "
+                f"0 to {self.spec.num_classes - 1}",
+                _FIX,
+            )
+        return parsed
 
 
 def _pieces(serialized: Iterable[bytes]) -> Iterator[list[bytes]]:

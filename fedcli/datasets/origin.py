@@ -9,6 +9,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from fedcli.errors import ConfigError
+from fedcli.masking import has_password
+from fedcli.passwords import password_error
 
 #: Scheme and host of TensorFlow Federated's public buckets.
 PUBLISHED_ORIGIN = "https://storage.googleapis.com"
@@ -20,6 +22,9 @@ _READABLE_LENGTH = 60
 def resolve_origin(origin: str | None = None) -> str:
     """Returns the origin in use: the argument, else FEDCLI_ORIGIN, else the published one.
 
+    The environment variable may hold a user name and a password. The argument comes from a config or a command line,
+    which others see, so it may not; `~/.netrc` works for both.
+
     Args:
         origin: `http(s)://...` or `file:///...`, or None.
 
@@ -27,8 +32,10 @@ def resolve_origin(origin: str | None = None) -> str:
         The origin without a trailing slash, so that two spellings share one cache folder.
 
     Raises:
-        ConfigError: It is not such a URL.
+        ConfigError: It is not such a URL, has a query, or is an argument with a password.
     """
+    if origin is not None and has_password(origin):
+        raise password_error("dataset.origin", origin)
     value = origin or os.environ.get("FEDCLI_ORIGIN") or PUBLISHED_ORIGIN
     parts = urlsplit(value)
     if parts.scheme.lower() not in _SCHEMES or (parts.scheme.lower() != "file" and not parts.netloc):
@@ -42,6 +49,11 @@ def resolve_origin(origin: str | None = None) -> str:
         raise ConfigError(
             f"dataset.origin={value}: a file:// URL takes an absolute path, after three slashes",
             f"dataset.origin=file://{quote(str(Path(unquote(parts.netloc + parts.path)).resolve()))}",
+        )
+    if parts.query or parts.fragment:
+        raise ConfigError(
+            f"dataset.origin={value} has a query, and an origin has none: files are at ORIGIN/PATH",
+            f"leave it out: dataset.origin={urlunsplit(parts._replace(query='', fragment=''))}",
         )
     netloc = "" if parts.scheme.lower() == "file" else parts.netloc.lower()
     return urlunsplit((parts.scheme.lower(), netloc, parts.path.rstrip("/"), "", ""))

@@ -65,6 +65,10 @@ class Shakespeare(DatasetConfig):
         """Returns where the database is kept; see the base class."""
         return DATABASE.cached_path(self.origin, self.cache_dir)
 
+    def fingerprint(self) -> str | None:
+        """Hashes the examples of all splits; see the base class."""
+        return DATABASE.fingerprint(self.origin, self.cache_dir)
+
     def load(self) -> SnippetDataset:
         """Fetches the database where needed and opens it; see the base class."""
         database = ClientDatabase(DATABASE.fetch(self.origin, self.cache_dir))

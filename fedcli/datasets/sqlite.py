@@ -7,7 +7,7 @@ A file holds a table `examples` of (split_name, client_id, serialized_example_pr
 from __future__ import annotations
 
 import errno
-import lzma
+import hashlib
 import os
 import sqlite3
 import threading
@@ -22,16 +22,15 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
+from fedcli.datasets import cache
 from fedcli.datasets.cache import cached_path, fetch
 from fedcli.datasets.client_ids import ClientIds
+from fedcli.datasets.lzma_archive import unpack_lzma
 from fedcli.datasets.origin import PUBLISHED_ORIGIN, resolve_origin
-from fedcli.datasets.progress import transfer
 from fedcli.errors import DataError
 
 #: What most files call their splits.
 TRAIN, TEST = "train", "test"
-
-_CHUNK = 2**20
 
 _COLUMNS = {
     "examples": {"split_name", "client_id", "serialized_example_proto"},
@@ -67,6 +66,11 @@ class DatabaseSource:
             verify=lambda file: self.check(file, published=published),
         )
 
+    def fingerprint(self, origin: str | None = None, cache_dir: str | None = None) -> str | None:
+        """Returns the hash of what the cached database holds; None if the database is not in the cache."""
+        file = self.cached_path(origin, cache_dir)
+        return cache.content_hash(file, content_hash) if cache.is_cached(file) else None
+
     def cached_path(self, origin: str | None = None, cache_dir: str | None = None) -> Path:
         """Returns where `fetch` keeps the database, whether it is there or not."""
         return cached_path(self.path, origin, cache_dir)
@@ -93,32 +97,6 @@ class DatabaseSource:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file)) from error
             raise DataError(f"not a sound SQLite database ({error})") from error
-
-
-def unpack_lzma(archive: Path, target: Path) -> None:
-    """Unpacks a legacy `.lzma` file (LZMA_alone), a piece at a time: it may be larger than the memory.
-
-    Raises:
-        DataError: The archive is damaged, or ends before its end mark.
-    """
-    decompressor = lzma.LZMADecompressor(format=lzma.FORMAT_ALONE)
-    what = f"unpacking {archive.name}"
-    with (
-        archive.open("rb") as reader,
-        target.open("wb") as writer,
-        transfer(what, archive.stat().st_size) as advance,
-    ):
-        while not decompressor.eof:
-            packed = b""
-            if decompressor.needs_input:
-                packed = reader.read(_CHUNK)
-                if not packed:
-                    raise DataError("the LZMA archive ends too early")
-                advance(len(packed))
-            try:
-                writer.write(decompressor.decompress(packed, _CHUNK))
-            except (lzma.LZMAError, EOFError) as error:
-                raise DataError(f"not a sound LZMA archive ({error})") from error
 
 
 def _check_integrity(connection: sqlite3.Connection) -> None:
@@ -170,6 +148,37 @@ def _check_clients(connection: sqlite3.Connection, splits: Sequence[str], expect
     for split, number in expected.items():
         if counts[split] != number:
             raise DataError(f"split {split} has {counts[split]} clients, documented are {number}")
+
+
+def content_hash(file: Path, *more: str) -> str:
+    """Hashes what a database holds: each example with its split and client, in the order in which they are stored.
+
+    Two files with the same examples have the same hash, whatever mirror they come from and which SQLite wrote them.
+
+    Args:
+        file: The checked database.
+        more: What else tells the examples' meaning, such as the names of the classes.
+
+    Returns:
+        SHA-256, hexadecimal.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for text in more:
+        _add(digest, text.encode())
+    with closing(ClientDatabase(file)) as database:
+        for row in database._stream("SELECT split_name, client_id, serialized_example_proto FROM examples"):
+            for value in row:
+                _add(digest, value if isinstance(value, bytes) else str(value).encode())
+    return digest.hexdigest()
+
+
+def _add(digest: hashlib._Hash, value: bytes) -> None:
+    """Adds a value with its length, so that no two lists of values give the same bytes."""
+    digest.update(len(value).to_bytes(8, "little"))
+    digest.update(value)
 
 
 class _Connection(sqlite3.Connection):

@@ -42,6 +42,13 @@ class DistributorConfig(Component, ABC):
         """Returns what builds the model that clients train."""
         return model_fn
 
+    def compute_fraction(self, model: ModelConfig, spec: DataSpec) -> float:
+        """Returns the work of training an example on the clients' model, as a fraction of that on the server's model.
+
+        Simulated time depends on it.
+        """
+        return 1.0
+
     def aggregation(
         self, model_fn: ModelFn, factory: tff.aggregators.WeightedAggregationFactory
     ) -> tff.templates.AggregationProcess:

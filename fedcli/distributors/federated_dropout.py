@@ -28,8 +28,10 @@ class FederatedDropout(DistributorConfig):
     """Some units of the hidden dense layers and filters of the convolutions, and the weights between them.
 
     Both directions and the local work shrink: halving each layer leaves a quarter of most weights. The paper draws a
-    sub-model for each client. Here a round's clients share one, since TFF's broadcast sends the same to all of them;
-    weights that are not in it stay as they are in that round.
+    sub-model for each client. Here a round's clients share one, since TFF's broadcast sends the same to all of them.
+    Weights that are not in it get an update of 0: plain SGD, Adagrad and RMSprop on the server leave them as they are
+    in that round. SGD with a momentum, Adam and Yogi move them on along the updates of earlier rounds; AdamW also
+    decays them.
 
     Attributes:
         keep: Share of each hidden layer's units or filters in the sub-model.
@@ -73,6 +75,10 @@ class FederatedDropout(DistributorConfig):
     def client_model_fn(self, model_fn: ModelFn) -> ModelFn:
         """Returns what builds the sub-model; see the base class."""
         return model_fn.of(self._sub_model(model_fn))
+
+    def compute_fraction(self, model: ModelConfig, spec: DataSpec) -> float:
+        """Compares multiplications; see the base class and `SubModel.compute_fraction`."""
+        return model.sub_model(spec, self.keep).compute_fraction(spec)
 
     def aggregation(
         self, model_fn: ModelFn, factory: tff.aggregators.WeightedAggregationFactory

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from fedcli.doctor.check import Check
+from fedcli.shell import command_line
 
 #: Packages whose versions decide what a run does, and are shown.
 SHOWN = ("fedcli", "tensorflow", "tensorflow-federated", "hydra-core", "typer", "tensorboard")
@@ -72,7 +73,7 @@ def check_bytecode() -> Check:
         "bytecode",
         "warning",
         f"not compiled: {', '.join(folder.name for folder in folders)}; each start takes seconds longer",
-        f"{sys.executable} -m compileall -q {folders[0].parent}",
+        command_line(sys.executable, "-m", "compileall", "-q", folders[0].parent),
     )
 
 

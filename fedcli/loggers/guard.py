@@ -1,4 +1,4 @@
-"""Keeps a logger's troubles away from the run."""
+"""Keeps the troubles of loggers, TensorBoard's files among them, away from the run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,34 @@ from fedcli.runs.record import RunRecord, Status
 _log = logging.getLogger(__name__)
 
 
+class Guard:
+    """Goes on after what a logger raises, and warns of the first time: a run never fails by its logger.
+
+    Args:
+        name: What the warning calls the logger.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._has_warned = False
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Catches what the block raises, but no interrupt."""
+        try:
+            yield
+        except Exception as error:
+            if self._has_warned:
+                _log.info("%s: %s", self._name, error)
+                return
+            self._has_warned = True
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            _log.warning("%s: %s; the run goes on, its record there may have gaps", self._name, reason)
+            _log.info("what %s raised", self._name, exc_info=True)
+
+
 class GuardedLogger(Logger):
-    """Passes on to a logger, and warns once of what it raises: a run never fails by its logger.
+    """Passes on to a logger under a `Guard`.
 
     A failure may be short (a full disk that is cleared), so it is passed all that follows.
 
@@ -27,8 +53,7 @@ class GuardedLogger(Logger):
     """
 
     def __init__(self, config: LoggerConfig, run: RunDirectory, record: RunRecord, values: Mapping[str, Any]) -> None:
-        self._name = config.name
-        self._has_warned = False
+        self._guarded = Guard(f"logger={config.name}")
         self._logger = Logger()
         with self._guarded():
             logger = config.start(run, record, values)
@@ -51,16 +76,3 @@ class GuardedLogger(Logger):
         """Passes on how the run ended."""
         with self._guarded():
             self._logger.close(status)
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            if self._has_warned:
-                _log.info("logger=%s: %s", self._name, error)
-                return
-            self._has_warned = True
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            _log.warning("logger=%s: %s; the run goes on, its record there may have gaps", self._name, reason)
-            _log.info("what logger=%s raised", self._name, exc_info=True)

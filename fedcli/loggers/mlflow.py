@@ -57,7 +57,7 @@ class MLflow(LoggerConfig):
         folder = run.mlflow if self.tracking_dir is None else Path(self.tracking_dir).expanduser()
         client = _client(folder.absolute())
         experiment = _experiment(client, folder.absolute(), self.experiment)
-        found = _find(client, experiment, record.id) or _begin(client, experiment, run, record)
+        found = _find(client, experiment, run, record) or _begin(client, experiment, run, record)
         return MLflowLogger(client, found, config)
 
 
@@ -128,14 +128,25 @@ def _experiment(client: MlflowClient, folder: Path, name: str) -> Experiment:
         return found or client.get_experiment(client.create_experiment(name))
 
 
-def _find(client: MlflowClient, experiment: Experiment, id: str) -> Run | None:
-    found = client.search_runs([experiment.experiment_id], f"tags.`{_ID}` = '{id}'", max_results=1)
-    return client.get_run(found[0].info.run_id) if found else None
+def _find(client: MlflowClient, experiment: Experiment, run: RunDirectory, record: RunRecord) -> Run | None:
+    found = client.search_runs([experiment.experiment_id], f"tags.`{_ID}` = '{record.id}'", max_results=1)
+    if found:
+        return client.get_run(found[0].info.run_id)
+    # A process that was killed while MLflow made the run, a file at a time, leaves one with a name and without tags.
+    for one in client.search_runs([experiment.experiment_id]):
+        if one.info.run_name == record.label(run.path) and _ID not in one.data.tags:
+            for key, value in _tags(run, record).items():
+                client.set_tag(one.info.run_id, key, value)
+            return client.get_run(one.info.run_id)
+    return None
 
 
 def _begin(client: MlflowClient, experiment: Experiment, run: RunDirectory, record: RunRecord) -> Run:
-    tags = {_ID: record.id, "fedcli.command": record.command, "fedcli.folder": str(run.path.absolute())}
-    return client.create_run(experiment.experiment_id, tags=tags, run_name=record.label(run.path))
+    return client.create_run(experiment.experiment_id, tags=_tags(run, record), run_name=record.label(run.path))
+
+
+def _tags(run: RunDirectory, record: RunRecord) -> dict[str, str]:
+    return {_ID: record.id, "fedcli.command": record.command, "fedcli.folder": str(run.path.absolute())}
 
 
 def _key(name: str) -> str:

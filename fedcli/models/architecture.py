@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -56,13 +57,15 @@ class Recognised:
     num_classes: int
     x_shape: tuple[int, ...] | None
     weights: list[NDArray[np.float32]]
+    frozen: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def recognise(path: Path, layers: Sequence[Layer]) -> Recognised:
     """Finds which of fedcli's models a sequence of layers is.
 
-    Batch sizes, statefulness and names do not matter; nor do dropout, which has no weights, and a softmax at the
-    end, before which the logits are.
+    Batch sizes, statefulness and names do not matter; nor does a softmax at the end, before which the logits are. What
+    changes the training alone is told in the result: frozen layers, and dropout, regularizers and constraints.
 
     Args:
         path: The file, for messages.
@@ -73,7 +76,8 @@ def recognise(path: Path, layers: Sequence[Layer]) -> Recognised:
         DataError: The weights are not of the shapes that the layers say.
     """
     try:
-        return _recognise(path, layers)
+        found = _recognise(path, layers)
+        return dataclasses.replace(found, frozen=tuple(_frozen(layers)), left_out=tuple(_training_settings(layers)))
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{path} is damaged: its layers are described wrongly ({type(error).__name__}: {error})",
@@ -114,11 +118,32 @@ def _problems(core: Sequence[Layer]) -> Iterator[str]:
                 yield f"Dense has activation={found}, fedcli's has {allowed[0]}"
 
 
+def _frozen(layers: Sequence[Layer]) -> Iterator[str]:
+    """Finds the layers whose weights Keras would not train."""
+    for layer in layers:
+        if layer.weights and not layer.config.get("trainable", True):
+            yield layer.kind
+
+
+def _training_settings(layers: Sequence[Layer]) -> Iterator[str]:
+    """Finds the settings that change how Keras trains the layers, but not what they compute."""
+    for layer in layers:
+        if layer.kind == "Dropout" and layer.config.get("rate"):
+            yield f"Dropout of {float(layer.config['rate']):g}"
+        for key, value in layer.config.items():
+            if key.endswith(("_regularizer", "_constraint")) and value:
+                yield f"{key} of {layer.kind}"
+            elif key in ("dropout", "recurrent_dropout", "dropout_W", "dropout_U") and value:
+                yield f"{key}={float(value):g} of {layer.kind}"
+
+
 def _char_rnn(path: Path, core: Sequence[Layer]) -> Recognised:
     embedding, gru, dense = core
     characters, dim = int(embedding.config["input_dim"]), int(embedding.config["output_dim"])
     units, classes = int(gru.config["units"]), int(dense.config["units"])
-    reset_after = bool(gru.config.get("reset_after", False))  # before Keras had the key it had the form without it
+    # Files without the key are of either form, which the bias tells: Keras had no other form first, and TensorFlow 2's
+    # default is the later one.
+    reset_after = bool(gru.config.get("reset_after", gru.weights[2].ndim == 2))
     shapes = [
         (characters, dim),
         (dim, 3 * units),

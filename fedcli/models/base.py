@@ -88,6 +88,9 @@ class ModelFn(Protocol):
     def of(self, model: ModelConfig | SubModel) -> Self:
         """Returns the same for another model."""
 
+    def counting_targets(self) -> Self:
+        """Returns the same, but with targets that are not padding as what a batch's number of examples counts."""
+
     def __call__(self) -> tff.learning.models.VariableModel:
         """Builds the model."""
 

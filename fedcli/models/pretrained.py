@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from fedcli.models.architecture import recognise
 from fedcli.models.base import ModelConfig
 from fedcli.models.keras_files import read_keras_file
 from fedcli.runs.directory import RunDirectory
+from fedcli.shell import shown_path
 
 #: Published models: name -> path at the origin.
 PUBLISHED = {"dickens": "tff-models-public/dickens_rnn.batch1.kerasmodel"}
@@ -39,6 +41,9 @@ class Pretrained:
         num_classes: Number of classes, or of characters in the vocabulary.
         x_shape: Shape of one input; None where any will do (text of any length).
         weights: float32 arrays: the trainable weights, then the others, in the order of `model.build`'s variables.
+        frozen: Classes of the file's layers that are not trainable.
+        left_out: Settings of the file's layers that fedcli's model does not have, and that matter only in training:
+            dropout, regularizers, constraints.
     """
 
     source: str
@@ -47,6 +52,8 @@ class Pretrained:
     num_classes: int
     x_shape: tuple[int, ...] | None
     weights: list[NDArray[np.float32]]
+    frozen: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -54,6 +61,15 @@ class Pretrained:
         fields = ", ".join(f"{key}={value}" for key, value in vars(self.model).items() if key != "name")
         of = "characters" if self.model.kind == "text" else "classes"
         return f"{self.model.name} ({f'{fields}, ' if fields else ''}{self.num_classes} {of})"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights, hexadecimal: the same for any file that holds them."""
+        digest = hashlib.sha256()
+        for weight in self.weights:
+            digest.update(f"{weight.dtype.str}{weight.shape}".encode())
+            digest.update(np.ascontiguousarray(weight).tobytes())
+        return digest.hexdigest()
 
     def check(self, spec: DataSpec) -> None:
         """Refuses a data set whose inputs or targets the model does not have.
@@ -73,6 +89,19 @@ class Pretrained:
             raise ConfigError(
                 f"{self.source} predicts {self.num_classes} {classes}{shape}",
                 f"the data set has {spec.num_classes} {classes}{expected}: choose a model trained for that",
+            )
+
+    def check_trainable(self) -> None:
+        """Refuses a model that is not to be trained as a whole.
+
+        Raises:
+            ConfigError: It has frozen layers.
+        """
+        if self.frozen:
+            frozen = ", ".join(self.frozen)
+            raise ConfigError(
+                f"{self.source} has layers that are not trainable ({frozen}), but fine-tuning trains every layer",
+                "set trainable = True for these layers in Keras and save the model again",
             )
 
 
@@ -103,7 +132,9 @@ def load_pretrained(source: str, *, origin: str | None = None, cache_dir: str | 
     if source and is_file:
         return _read(source, path)
     if os.sep in source or path.suffix in _SUFFIXES:
-        raise ConfigError(f"{source}: no such file or run directory", "check the path")
+        there = "\0" not in source and path.exists()
+        what = "neither a regular file nor a run directory" if there else "no such file or run directory"
+        raise ConfigError(f"{source}: {what}", "check the path")
     names = pretrained_names(cache_dir)
     raise ConfigError(
         f"{source or '(nothing)'}: no pretrained model of that name",
@@ -119,6 +150,11 @@ def _names_hint(source: str, names: list[str]) -> str:
 def pretrained_path(name: str, cache_dir: str | Path | None = None) -> Path:
     """Returns where `fedcli pretrain` keeps the model of a name, there or not."""
     return resolve_cache_dir(cache_dir) / "pretrained" / name / "model.keras"
+
+
+def about_file(path: Path) -> Path:
+    """Returns the file that says how the model of a name was made, there or not."""
+    return path.with_name("about.json")
 
 
 def pretrained_names(cache_dir: str | Path | None = None) -> list[str]:
@@ -146,7 +182,7 @@ def check_new_name(name: str) -> None:
 def _read(source: str, path: Path) -> Pretrained:
     layers = read_keras_file(path)
     found = recognise(path, layers)
-    return Pretrained(source, path, found.model, found.num_classes, found.x_shape, found.weights)
+    return Pretrained(source=source, path=path, **vars(found))
 
 
 def _verify(path: Path) -> None:
@@ -177,7 +213,7 @@ def _from_run(source: str, run: RunDirectory) -> Pretrained:
     if checkpoint is None:
         raise ConfigError(
             f"{source} has neither a model.keras nor a checkpoint yet",
-            f"let the run go on (--resume {source}), or give another run",
+            f"let the run go on (--resume {shown_path(run.path)}), or give another run",
         )
     model, spec = _trained(run)
     weights = [
@@ -203,13 +239,12 @@ class _Trained:
 
 def _trained(run: RunDirectory) -> tuple[ModelConfig, DataSpec]:
     """Reads from a run's config what its checkpoints are weights of."""
-    from omegaconf import OmegaConf
-
+    from fedcli.config.saved import read_saved
     from fedcli.config.typed import typed
 
     try:
-        config = OmegaConf.to_container(OmegaConf.load(run.config_yaml), resolve=True)
-        parts = {key: config[key] for key in ("dataset", "model")}  # type: ignore[index, call-overload]
+        config = read_saved(run.config_yaml)
+        parts = {key: config[key] for key in ("dataset", "model")}
     except Exception as error:
         raise DataError(f"{run.config_yaml} cannot be read: {error}", "give a run whose config is whole") from error
     trained = typed(parts, _Trained)

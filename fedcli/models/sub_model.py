@@ -6,6 +6,7 @@ https://arxiv.org/abs/1812.07210, section 3.2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -62,3 +63,25 @@ class SubModel:
         """Builds the network with the kept units; see `ModelConfig.build`."""
         scales = [size / kept for size, kept in zip(self.units, self.kept, strict=True)]
         return self.network(spec, self.kept, scales)
+
+    def compute_fraction(self, spec: DataSpec) -> float:
+        """Returns how many multiplications an example takes, as a fraction of the whole model's."""
+        import tensorflow as tf
+
+        # A graph of its own: nothing is initialized in it.
+        with tf.Graph().as_default():
+            whole = self.network(spec, self.units, [1.0] * len(self.units))
+            return _multiplications(self.build(spec)) / _multiplications(whole)
+
+
+def _multiplications(network: tf.keras.Model) -> int:
+    """Counts the multiplications of an example's forward pass: each weight multiplies at each position of the outputs.
+
+    A dense layer has one position, a convolution one for each pixel. The backward pass of a layer takes twice as many.
+    """
+    return sum(
+        math.prod(weight.shape) * math.prod(layer.output_shape[1:-1])
+        for layer in network.layers
+        for weight in layer.trainable_weights
+        if len(weight.shape) > 1  # biases are added
+    )

@@ -6,6 +6,8 @@ https://www.tensorflow.org/federated/tutorials/federated_learning_for_text_gener
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -22,6 +24,9 @@ _INDEX_OF_BYTE = np.full(256, UNKNOWN, np.int32)
 _INDEX_OF_BYTE[[ord(character) for character in VOCABULARY]] = np.arange(len(VOCABULARY), dtype=np.int32)
 _CHARACTERS = np.array(VOCABULARY)
 _KNOWN = frozenset(VOCABULARY)
+#: Kinds of characters that a note lists.
+_LISTED = 8
+_KNOWN_BYTES = "".join(VOCABULARY).encode()
 
 
 def encode(text: str | bytes) -> NDArray[np.int32]:
@@ -54,6 +59,29 @@ def decode(indices: ArrayLike) -> str:
     if flat.min() < 0 or flat.max() >= len(VOCABULARY):
         raise ValueError(f"character indices must be in [0, {len(VOCABULARY)})")
     return "".join(_CHARACTERS[flat])
+
+
+def unknown_bytes(text: bytes) -> bytes:
+    """Returns the bytes that `encode` cannot represent; what is UTF-8 stays so, since the vocabulary is ASCII."""
+    return text.translate(None, delete=_KNOWN_BYTES)
+
+
+def unknown_note(counts: Mapping[str, int], count: int, total: int, unit: str) -> str:
+    """Says for people how much of a text `encode` cannot represent.
+
+    Args:
+        counts: How often each character outside the vocabulary occurs, most frequent first.
+        count: How much of the text is outside.
+        total: Length of the text.
+        unit: What both are counted in, such as `characters`.
+    """
+    # Escaped, since such a character may well be one that no terminal shows.
+    listed = ", ".join(f"{character!a} ({n:,})" for character, n in list(counts.items())[:_LISTED])
+    more = f" and {len(counts) - _LISTED} more" if len(counts) > _LISTED else ""
+    return (
+        f"{count:,} of {total:,} {unit} ({100 * count / total:.2g} %) are outside the vocabulary "
+        f"and read as {VOCABULARY[UNKNOWN]!r}: {listed}{more}"
+    )
 
 
 def unknown_characters(text: str) -> list[tuple[int, str]]:

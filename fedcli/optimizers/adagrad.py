@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 class Adagrad(OptimizerConfig):
     """Adagrad. On the server this is FedAdagrad (Reddi et al. 2021, https://arxiv.org/abs/2003.00295).
 
+    A step along the gradient g, as TFF computes it:
+
+        s = s + g^2
+        w = w - learning_rate * g / sqrt(s + epsilon)
+
+    Duchi et al. and Reddi et al. add their constant to the root instead: sqrt(s) + tau. With epsilon = tau^2 both
+    denominators are tau where s is 0, and agree where s is large.
+
     Attributes:
-        initial_preconditioner_value: Start of the sum of squared gradients.
-        epsilon: Added to the denominator.
+        initial_preconditioner_value: Start of s, the sum of squared gradients.
+        epsilon: Added to s under the root.
     """
 
     keeps_rate_in_state = True

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 class AdamW(OptimizerConfig):
     """Adam with weight decay apart from the gradient.
 
+    A step is that of `Adam`, with its correction of the bias, and takes learning_rate * weight_decay * w off.
+
     Attributes:
         beta_1: Decay of the mean of gradients.
         beta_2: Decay of the mean of squared gradients.
-        epsilon: Added to the denominator.
-        weight_decay: Share of a weight that a step of size 1 takes off.
+        epsilon: Added to the root of the mean of squared gradients.
+        weight_decay: Fraction of a weight that a step takes off where the learning rate is 1.
     """
 
     keeps_rate_in_state = True

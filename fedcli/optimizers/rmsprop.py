@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 class RMSprop(OptimizerConfig):
     """RMSprop.
 
+    A step along the gradient g, as TFF computes it, v being 0 at first:
+
+        v = decay * v + (1 - decay) * g^2
+        w = w - learning_rate * g / (sqrt(v) + epsilon)
+
     Attributes:
         decay: Decay of the mean of squared gradients.
-        epsilon: Added to the denominator.
+        epsilon: Added to the root of v.
     """
 
     keeps_rate_in_state = True

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 class SGD(OptimizerConfig):
     """Stochastic gradient descent, with momentum where asked.
 
+    A step along the gradient g: velocity = momentum * velocity + g, and w = w - learning_rate * velocity. On the
+    server, with a momentum, this is FedAvgM (Hsu et al. 2019, https://arxiv.org/abs/1909.06335).
+
     Attributes:
         momentum: Decay of the velocity; 0 for plain SGD.
     """

@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 class Yogi(OptimizerConfig):
     """Yogi. On the server this is FedYogi (Reddi et al. 2021, https://arxiv.org/abs/2003.00295).
 
+    Step t (from 1) along the gradient g, as TFF computes it, m being 0 at first:
+
+        m = beta_1 * m + (1 - beta_1) * g
+        v = v - (1 - beta_2) * sign(v - g^2) * g^2
+        w = w - learning_rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon)
+
+    Neither Zaheer et al. nor algorithm 2 of Reddi et al. corrects the bias: their steps lack the factor of t;
+    see `Adam`.
+
     Attributes:
         beta_1: Decay of the mean of gradients.
-        beta_2: Decay of the mean of squared gradients.
-        epsilon: Added to the denominator.
-        initial_preconditioner_value: Start of the mean of squared gradients.
+        beta_2: Weight of the past in v, the estimate of squared gradients.
+        epsilon: Added to the root of v; the tau of FedYogi.
+        initial_preconditioner_value: Start of v.
     """
 
     keeps_rate_in_state = True

@@ -9,6 +9,8 @@ from fedcli.report.text import printable
 from fedcli.report.ticks import tick_label
 
 _BRAILLE = 0x2800
+#: A character that stands for all that a drawing needs: an encoding has every one of them, or none.
+EVERY_DOT = chr(_BRAILLE + 0xFF)
 #: By row and column of the dot, as Unicode numbers them.
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 #: ANSI's colours, near those of the other forms.

@@ -17,6 +17,7 @@ from fedcli.report.pareto import pareto_front
 from fedcli.report.privacy import privacy_notes
 from fedcli.report.statistics import Difference, Summary, is_finite, summarize, welch
 from fedcli.report.yaml_files import parse_value
+from fedcli.shell import shell_word
 
 _BITS = ("broadcasted_bits", "aggregated_bits")
 
@@ -295,7 +296,7 @@ def _find_baseline(configs: Sequence[Mapping[str, Any]], keys: Sequence[str], wa
         labels = _labels([configs[index] for index in fits], telling_keys([configs[index] for index in fits]))
         raise UsageError(
             f"--baseline {named}: {len(fits)} groups fit: {'; '.join(labels[:6])}",
-            f"add another --baseline KEY=VALUE, such as --baseline {labels[0].split(', ')[0]}",
+            f"add another --baseline KEY=VALUE, such as --baseline {shell_word(labels[0].split(', ')[0])}",
         )
     return fits[0]
 
@@ -346,6 +347,7 @@ def _notes(comparison: Comparison) -> list[str]:
             rest = "; the mean is over the others, which flatters it" if final.n else ""
             notes.append(f"{result.name} ({result.label}): {why}{rest}")
     notes += privacy_notes(comparison.groups)
+    notes += _inputs_notes(comparison.groups)
     if "dataset.name" in comparison.keys:
         notes.append("the groups have different data sets: their metrics do not measure the same")
     if any(result.seeds == 1 for result in comparison.groups):
@@ -355,6 +357,35 @@ def _notes(comparison: Comparison) -> list[str]:
     if comparison.foreign:
         notes.append(f"passed over, files of another program: {', '.join(comparison.foreign)}")
     return notes
+
+
+_INPUTS = {
+    "data": "their data are not the same",
+    "pretrained_model": "they began with different pretrained models",
+    "source": "the source of a third party's component is not the same",
+}
+
+
+def _inputs_notes(groups: Sequence[GroupResult]) -> list[str]:
+    """Says which groups have one config, but were made from other inputs, or by other versions of fedcli."""
+    notes = []
+    for key, why in _INPUTS.items():
+        apart = [result for result in groups if key in result.group.config]
+        if apart:
+            listed = ", ".join(f"{result.name} ({key}={result.group.config[key]})" for result in apart)
+            notes.append(f"{listed}: one config, but {why}, so they are kept apart; `inputs` in run.json tells more")
+    versions: dict[str, list[str]] = {}
+    for result in groups:
+        for version in dict.fromkeys(version for run in result.group.runs for version in _versions(run)):
+            versions.setdefault(version, []).append(result.name)
+    if len(versions) > 1:
+        listed = "; ".join(f"{version}: {', '.join(names)}" for version, names in versions.items())
+        notes.append(f"the runs were made by different versions of fedcli, whose numbers may differ: {listed}")
+    return notes
+
+
+def _versions(run: Run) -> list[str]:
+    return [] if run.record is None else run.record.fedcli_versions()
 
 
 def _finals(group: Group, metric: str) -> list[float | None]:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fedcli.masking import masked
 from fedcli.report.load import Run
+from fedcli.runs.inputs import data_hash, pretrained_hash, short, source_hashes
 
 #: Keys that cannot change a run's numbers: where it is kept, how often it is saved, how many threads did the work.
 NEUTRAL = frozenset(
-    {"output_dir", "runtime.threads", "dataset.cache_dir", "cache_dir", "checkpoint.every", "checkpoint.keep"}
+    # The fingerprint of the data tells more than the place that they came from.
+    {"dataset.origin"}
+    | {"output_dir", "runtime.threads", "dataset.cache_dir", "cache_dir", "checkpoint.every", "checkpoint.keep"}
     # Those of runtime=ray: where the work was done.
     | {"runtime.address", "runtime.workers", "runtime.num_cpus", "runtime.num_gpus", "runtime.data"}
     | {"runtime.call_timeout", "runtime.tries", "runtime.start_timeout", "runtime.cache"}
 )
 _NEUTRAL_GROUPS = ("logger", "hydra")
+
+#: Keys of the fingerprints that keep runs of one config apart: data, the pretrained model, third parties' code.
+INPUTS = ("data", "pretrained_model", "source")
 
 #: Stands for a key that a config does not have; not None, which is a value.
 ABSENT = "-"
@@ -25,10 +33,11 @@ ABSENT = "-"
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one config with different seeds.
+    """Runs of one config and the same inputs with different seeds.
 
     Attributes:
-        config: Dotted keys without the seed and what cannot change the numbers; `command` among them.
+        config: Dotted keys without the seed and what cannot change the numbers; `command` among them. Where groups
+            have the same config, their inputs are among them: see `INPUTS`.
         runs: At least one, each with another seed, by seed.
     """
 
@@ -50,11 +59,12 @@ def group_runs(runs: Iterable[Run]) -> tuple[list[Group], list[Run]]:
     Returns:
         The groups, in the order of their first runs; and the older runs of a seed, as `repeat`.
     """
-    members: dict[frozenset[tuple[str, str]], list[Run]] = {}
+    same_config: dict[frozenset[tuple[str, str]], list[Run]] = {}
     for run in runs:
-        members.setdefault(_identity(settings(run)), []).append(run)
+        same_config.setdefault(_identity(settings(run)), []).append(run)
+    members = [part for several in same_config.values() for part in _by_inputs(several)]
     groups, repeats = [], []
-    for several in members.values():
+    for inputs, several in members:
         newest: dict[int | None, Run] = {}
         for run in sorted(several, key=lambda run: run.record.started if run.record else ""):
             if (older := newest.get(run.seed)) is not None:
@@ -62,8 +72,62 @@ def group_runs(runs: Iterable[Run]) -> tuple[list[Group], list[Run]]:
                 repeats.append(dataclasses.replace(older, status="repeat", problem=problem))
             newest[run.seed] = run
         counted = sorted(newest.values(), key=lambda run: (run.seed is None, run.seed or 0))
-        groups.append(Group(settings(counted[0]), tuple(counted)))
+        groups.append(Group({**settings(counted[0]), **inputs}, tuple(counted)))
     return groups, repeats
+
+
+def _by_inputs(runs: Sequence[Run]) -> list[tuple[dict[str, str], list[Run]]]:
+    """Parts runs of one config by what they were made from.
+
+    What a run does not know of its inputs (its record is of an earlier version) differs from nothing: where the others
+    agree, the run is one of them; where they do not, it may be of any, and so is a part of its own.
+
+    Returns:
+        The parts, each with the inputs that tell it from the others; none where there is one part.
+    """
+    columns = {
+        "data": _values([_data(run) for run in runs], [str(run.config.get("dataset.origin")) for run in runs]),
+        "pretrained_model": _values([pretrained_hash(_inputs(run)) for run in runs]),
+        "source": _values([_source(run) for run in runs]),
+    }
+    apart = {key: values for key, values in columns.items() if len(set(values)) > 1}
+    parts: dict[tuple[str, ...], list[Run]] = {}
+    for run, *values in zip(runs, *apart.values(), strict=True):
+        parts.setdefault(tuple(values), []).append(run)
+    return [(dict(zip(apart, values, strict=True)), several) for values, several in parts.items()]
+
+
+def _values(hashes: Sequence[str | None], origins: Sequence[str] = ()) -> list[str]:
+    """Returns what tells the runs' inputs apart: equal texts for inputs that may be the same.
+
+    Args:
+        hashes: Each run's fingerprint; None where it is not known.
+        origins: Where each run's data were fetched from: where the fingerprint is not known, all that is.
+    """
+    origins = origins or [""] * len(hashes)
+    known = {found for found in hashes if found is not None}
+    of_known = {origin for origin, found in zip(origins, hashes, strict=True) if found is not None}
+    of_unknown = {origin for origin, found in zip(origins, hashes, strict=True) if found is None}
+    if len(known) + len(of_unknown - of_known) <= 1:
+        return ["same"] * len(hashes)
+    several = len(of_unknown) > 1
+    return [
+        (f"unknown, from {masked(origin)}" if several else "unknown") if found is None else short(found)
+        for origin, found in zip(origins, hashes, strict=True)
+    ]
+
+
+def _inputs(run: Run) -> Mapping[str, Any] | None:
+    return None if run.record is None else run.record.inputs
+
+
+def _data(run: Run) -> str | None:
+    return data_hash(_inputs(run))
+
+
+def _source(run: Run) -> str | None:
+    sources = source_hashes(_inputs(run))
+    return hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest() if sources else None
 
 
 def settings(run: Run) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fedcli.errors import RunDirectoryError, UsageError
+from fedcli.masking import masked_all
 from fedcli.report.yaml_files import read_config
 from fedcli.runs.bounded import MOST_JSON, MOST_METRICS, read_bounded
 from fedcli.runs.directory import RunDirectory, find_runs
@@ -124,6 +125,11 @@ def _load(directory: RunDirectory) -> Run:
         problems.append(_reason(error, directory))
     if record is not None and record.status == "completed" and not problems:
         problems += _incomplete(directory, rows)
+    # Records of older releases may hold passwords in URLs, and a report is for others to read.
+    config = masked_all(config)
+    if record is not None:
+        record.argv, record.overrides = masked_all(record.argv), masked_all(record.overrides)
+        record.error = masked_all(record.error)
     status, problem = _judge(record, problems, is_recorded=directory.is_recorded)
     return Run(directory.path, status, problem, record, config, rows)
 
@@ -154,6 +160,8 @@ def _incomplete(directory: RunDirectory, rows: list[Row]) -> list[str]:
     """Tells what a run that says it completed has lost since."""
     if not rows:
         return ["metrics.csv has no rows"]
+    if gap := next((index for index, row in enumerate(rows) if row["round"] != index), None):
+        return [f"metrics.csv has no row of round {gap}"]
     if not directory.result_json.exists():
         return []
     try:

@@ -3,6 +3,10 @@
     directory      where each file of a run is; finding runs below a folder
     lock           one process at a time writes a run
     record         run.json: what ran, when, on what, and how it ended
+    recorded       keeps run.json true while a run runs, and leaves a run that is refused as it was
+    inputs         fingerprints of the data, the first model and third parties' code
+    taken_up       the checkpoint that a run goes on from
+    deferred       holds signals back while files are written that belong together
     environment    versions, git commit and host, for run.json
     process        which process writes a run, and whether it still lives
     metrics        metrics.csv: one row a round

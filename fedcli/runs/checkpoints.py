@@ -62,7 +62,6 @@ class CheckpointStore:
             raise ValueError(f"keep is {keep}; a store keeps at least 1 checkpoint")
         self.folder = folder
         self._keep = keep
-        remove_leftovers(folder)
 
     def path(self, round: int) -> Path:
         """Returns the file of a round's checkpoint, whether or not it exists."""
@@ -130,6 +129,18 @@ class CheckpointStore:
                 "start the run again; the log says what is wrong with each checkpoint",
             )
         return None
+
+    def clean(self, newest: int) -> None:
+        """Removes what a killed process left: temporary files, and checkpoints that `save` would have removed.
+
+        Args:
+            newest: The round that the run goes on from.
+
+        Raises:
+            RunDirectoryError: A file cannot be removed.
+        """
+        remove_leftovers(self.folder)
+        self._prune(newest)
 
     def _prune(self, newest: int) -> None:
         rounds = self.rounds()

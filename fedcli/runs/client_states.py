@@ -75,7 +75,6 @@ class ClientStates:
         self._tensors = tensors
         #: Round of the newest checkpoint: later versions need not outlive the next one of their client.
         self._saved = 0
-        remove_leftovers(folder)
 
     def of(self, client: str, version: int | None, round: int, *, discard: bool = False) -> ClientState:
         """Returns what one client keeps; see `ClientState`."""
@@ -106,12 +105,11 @@ class ClientStates:
         if before is not None and before > self._saved:
             self._remove(self.path(client, before))
 
-    def restore(self, versions: Mapping[str, int], round: int) -> None:
-        """Goes back to a checkpoint: removes what clients had later, and checks that the rest is there.
+    def check(self, versions: Mapping[str, int]) -> None:
+        """Checks that what clients kept is there.
 
         Args:
             versions: Clients that have taken part, each with the last round in which it did.
-            round: The checkpoint's round; 0 before the first.
 
         Raises:
             RunDirectoryError: A file is missing.
@@ -123,6 +121,19 @@ class ClientStates:
                     f"{path} is missing: what {client} kept after round {version}",
                     "restore it from a copy, or start a new run",
                 )
+
+    def restore(self, versions: Mapping[str, int], round: int) -> None:
+        """Goes back to a checkpoint: removes what clients had later, and checks that the rest is there.
+
+        Args:
+            versions: Clients that have taken part, each with the last round in which it did.
+            round: The checkpoint's round; 0 before the first.
+
+        Raises:
+            RunDirectoryError: A file is missing.
+        """
+        self.check(versions)
+        remove_leftovers(self.folder)
         for name, later in self._files():
             if later > round:
                 self._remove(self.folder / _name(name, later))

@@ -126,6 +126,23 @@ class RunDirectory:
         """Whether the folder is a run, or what a run leaves that was killed before it wrote run.json."""
         return self.is_recorded or self.config_yaml.is_file() or self.metrics_csv.is_file()
 
+    def files_of_a_run(self) -> list[str]:
+        """Lists the names of what is in the folder that a run would take for its own, or overwrite."""
+        own = (
+            self.run_json,
+            self.config_yaml,
+            self.metrics_csv,
+            self.participants_csv,
+            self.attackers_json,
+            self.clients_csv,
+            self.checkpoints,
+            self.client_states,
+            self.events,
+            self.model_keras,
+            self.result_json,
+        )
+        return [path.name for path in own if path.exists()]
+
 
 def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[RunDirectory]:
     """Finds the runs at or below each path: a run, a day, a sweep, all of `outputs`, or a file inside a run.

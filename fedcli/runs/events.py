@@ -228,12 +228,31 @@ class EventWriter:
         self._records.write(event.SerializeToString())
 
 
-def truncate_events(folder: Path, after_round: int) -> None:
+def scalar_rounds(folder: Path) -> set[int]:
+    """Returns the rounds of which the events in a folder have numbers.
+
+    Raises:
+        RunDirectoryError: A file cannot be read.
+    """
+    found = set()
+    for path in _event_files(folder) if folder.is_dir() else ():
+        with storage_errors(path, "read"):
+            data = path.read_bytes()
+        found |= {event.step for _, event in _records(path, data) if _has_scalars(event)}
+    return found
+
+
+def truncate_events(folder: Path, after_round: int, *, keep_scalars: bool = True) -> None:
     """Drops the events of rounds later than `after_round`, to resume from there: curves never overlap.
 
     What the HParams tab knows of the run is dropped too, because it has not ended, and TensorBoard would keep to
     the old config: write it anew. So is whatever follows a record that was half written. Files left empty are
     removed.
+
+    Args:
+        folder: TensorBoard's folder.
+        after_round: The last round that is kept.
+        keep_scalars: False drops all numbers, to write them anew in their order; texts and images stay.
 
     Raises:
         RunDirectoryError: A file cannot be read or written.
@@ -242,12 +261,20 @@ def truncate_events(folder: Path, after_round: int) -> None:
     for path in _event_files(folder):
         with storage_errors(path, "read"):
             data = path.read_bytes()
-        kept = [(record, event) for record, event in _records(path, data) if _belongs(event, after_round)]
+        kept = [
+            (record, event)
+            for record, event in _records(path, data)
+            if _belongs(event, after_round) and (keep_scalars or not _has_scalars(event))
+        ]
         if not any(event.HasField("summary") for _, event in kept):
             with storage_errors(path, "remove"):
                 path.unlink()
         elif (content := b"".join(record for record, _ in kept)) != data:
             write_bytes(path, content)
+
+
+def _has_scalars(event: event_pb2.Event) -> bool:
+    return any(value.metadata.plugin_data.plugin_name == scalar_metadata.PLUGIN_NAME for value in event.summary.value)
 
 
 def _belongs(event: event_pb2.Event, after_round: int) -> bool:

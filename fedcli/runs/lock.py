@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from fedcli.errors import RunDirectoryError
-from fedcli.runs.atomic import remove_leftovers, storage_errors
+from fedcli.runs.atomic import storage_errors
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class RunLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Takes the lock, without waiting, and removes temporary files that a killed holder left.
+        """Takes the lock, without waiting.
 
         Raises:
             RunDirectoryError: Another process (named in the message) holds it, or the folder is not writable.
@@ -51,7 +51,6 @@ class RunLock:
                 raise
         self._descriptor = descriptor
         _held.add(self)
-        remove_leftovers(self.path.parent)
 
     def release(self) -> None:
         """Gives the lock back; does nothing if it is not held."""

@@ -122,6 +122,39 @@ def read_metrics(path: Path) -> list[Row]:
     return _parse(path, data).rows
 
 
+def last_round(path: Path) -> int | None:
+    """Returns the last round up to which metrics.csv has the row of each round, from 0; None without row 0.
+
+    Rows after a gap do not count: a run that went on from there would complete with rounds that nobody can read.
+
+    Raises:
+        RunDirectoryError: The file cannot be read, or is damaged elsewhere than at its end.
+    """
+    if not path.exists():
+        return None
+    complete = [row["round"] for index, row in enumerate(read_metrics(path)) if row["round"] == index]
+    return len(complete) - 1 if complete else None
+
+
+def check_columns(path: Path, extra: Sequence[str]) -> None:
+    """Refuses a metrics.csv that does not have the columns that a run is going to write.
+
+    Args:
+        path: The file, which need not exist.
+        extra: Columns after the common ones.
+
+    Raises:
+        RunDirectoryError: It has others, cannot be read or is damaged.
+    """
+    if not path.exists():
+        return
+    with storage_errors(path, "read"):
+        table = _parse(path, path.read_bytes())
+    columns = _order(extra)
+    if table.columns and set(columns) != set(table.columns):
+        raise _other_columns(path, columns, table.columns)
+
+
 def truncate_metrics(path: Path, round: int) -> None:
     """Rewrites metrics.csv without the rows of rounds later than `round`, and without a half-written line.
 

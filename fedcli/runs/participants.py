@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -11,7 +12,11 @@ from pathlib import Path
 from fedcli.runs.appended import AppendedFile
 from fedcli.runs.atomic import damaged, storage_errors, write_bytes
 from fedcli.runs.bounded import MOST_METRICS, read_bounded
+from fedcli.runs.metrics import Row
 
+#: Columns of metrics.csv that count the participants by outcome begin with it.
+_COUNTS = "clients/"
+_OUTCOMES = ("reported", "dropped", "cut")
 _COLUMNS = ("round", "client", "outcome", "examples", "seconds")
 
 
@@ -22,7 +27,8 @@ class Participant:
     Attributes:
         round: The round, from 1.
         client: The client's id.
-        outcome: `reported`, `dropped` (lost after it got the model) or `cut` (too slow).
+        outcome: `reported`, `dropped` (lost after it got the model), `cut` (too slow) or `left_out` (without
+            a batch, or with an update that is not finite).
         examples: Examples that it would train on, or did.
         seconds: Simulated time from the round's begin until its report was there, or would have been.
     """
@@ -48,7 +54,7 @@ class ParticipantsWriter:
     def __init__(self, path: Path, resumed_after: int) -> None:
         if path.exists():
             kept = [participant for participant in read_participants(path) if participant.round <= resumed_after]
-            write_bytes(path, _lines(kept, header=True))
+            write_participants(path, kept)
         self._file = AppendedFile(path, len)
 
     def append(self, participants: Iterable[Participant]) -> None:
@@ -62,6 +68,34 @@ class ParticipantsWriter:
     def close(self) -> None:
         """Closes the file; there is nothing left to write."""
         self._file.close()
+
+
+def write_participants(path: Path, participants: Iterable[Participant]) -> None:
+    """Writes all participants anew, whole or not at all.
+
+    Raises:
+        RunDirectoryError: The file cannot be written.
+    """
+    write_bytes(path, _lines(participants, header=True))
+
+
+def lacks_participants(path: Path, rows: Iterable[Row]) -> bool:
+    """Tells whether participants.csv lacks some that the rows of metrics.csv count.
+
+    Args:
+        path: The file, which need not exist.
+        rows: With the columns `clients/OUTCOME`.
+
+    Raises:
+        RunDirectoryError: The file cannot be read, or is damaged elsewhere than at its end.
+    """
+    found = Counter((it.round, it.outcome) for it in (read_participants(path) if path.exists() else ()))
+    return any(
+        found[int(row["round"] or 0), name.removeprefix(_COUNTS)] != value
+        for row in rows
+        for name, value in row.items()
+        if name.removeprefix(_COUNTS) in _OUTCOMES and name.startswith(_COUNTS) and value is not None
+    )
 
 
 def read_participants(path: Path) -> list[Participant]:

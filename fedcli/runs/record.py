@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fedcli.errors import FedcliError, Interrupted, RunDirectoryError
+from fedcli.masking import masked
 from fedcli.runs import environment
 from fedcli.runs.atomic import damaged, read_json, write_json
 from fedcli.runs.process import Process
@@ -28,7 +29,7 @@ class RunRecord:
         id: The run's id, 6 hexadecimal digits.
         command: The fedcli command: `train`, `finetune`, ...
         status: `running` until the run ends; a killed run stays so, see `is_alive`.
-        argv: The command line, as typed.
+        argv: The command line, as typed but for passwords in URLs.
         overrides: Its `KEY=VALUE` arguments.
         seed: The seed of all random choices.
         started: When the run began, ISO 8601 in UTC.
@@ -36,7 +37,9 @@ class RunRecord:
         versions: Versions of fedcli, Python and the packages that results depend on.
         git: `commit` and `dirty` of the folder the run was started in, or None.
         host: `hostname`, `platform`, `cpus`, `memory_bytes`.
+        inputs: The fingerprints of what the run was made from: see `fedcli.runs.inputs`; None where not known.
         resumed: The rounds at which the run was taken up again.
+        resumed_versions: The versions with which it was, one entry for each of them.
         runtime_losses: Calls to workers that were lost with a worker or node, and made again (runtime=ray).
         error: `type`, `message` and `hint` of what ended the run, or None.
         privacy: What the run says of its differential privacy: `epsilon` at `delta`, or why there is none; None for
@@ -56,7 +59,9 @@ class RunRecord:
     versions: dict[str, str | None] = field(default_factory=dict)
     git: dict[str, Any] | None = None
     host: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, Any] | None = None
     resumed: list[int] = field(default_factory=list)
+    resumed_versions: list[dict[str, str | None]] = field(default_factory=list)
     runtime_losses: int = 0
     error: dict[str, str] | None = None
     privacy: dict[str, Any] | None = None
@@ -71,7 +76,7 @@ class RunRecord:
         return cls(
             id=id,
             command=command,
-            argv=list(argv),
+            argv=list(map(masked, argv)),
             overrides=list(overrides),
             seed=seed,
             started=_now(),
@@ -81,12 +86,16 @@ class RunRecord:
             process=Process.current(),
         )
 
-    def resume(self, round: int) -> None:
-        """Notes that this process takes the run up again after `round` rounds."""
+    def resume(self, round: int | None) -> None:
+        """Notes that this process runs the run, after `round` rounds of an earlier one; None for the beginning."""
         self.status = "running"
         self.finished = None
         self.error = None
-        self.resumed.append(round)
+        if round is None:
+            self.versions = environment.versions()
+        else:
+            self.resumed.append(round)
+            self.resumed_versions.append(environment.versions())
         self.process = Process.current()
 
     def finish(self, status: Status, error: BaseException | None = None) -> None:
@@ -102,6 +111,11 @@ class RunRecord:
         self.finished = _now()
         self.error = None if error is None else _describe(error)
         self.process = None
+
+    def fedcli_versions(self) -> list[str]:
+        """Returns the versions of fedcli that made the run, each once, the one that began it first."""
+        all_versions = [self.versions, *self.resumed_versions]
+        return list(dict.fromkeys(it["fedcli"] or "unknown" for it in all_versions if "fedcli" in it))
 
     def label(self, folder: Path) -> str:
         """Names the run in lists of runs: by its folder, and by its id where the folder's name (`3`) tells little."""
@@ -174,6 +188,10 @@ def _is_optional_str(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
 
+def _is_versions(value: Any) -> bool:
+    return _is_dict(value) and all(_is_optional_str(item) for item in value.values())
+
+
 def _is_error(value: Any) -> bool:
     return value is None or (_is_dict(value) and all(isinstance(text, str) for text in value.values()))
 
@@ -190,17 +208,20 @@ _PROCESS_FIELDS = tuple(item.name for item in dataclasses.fields(Process))
 
 _CHECKS = {
     "id": lambda value: isinstance(value, str),
-    "command": lambda value: isinstance(value, str),
+    # A word, since hints show it as a part of commands to paste.
+    "command": lambda value: isinstance(value, str) and value.isidentifier(),
     "status": lambda value: value in get_args(Status),
     "argv": lambda value: _is_list_of(str, value),
     "overrides": lambda value: _is_list_of(str, value),
     "seed": lambda value: value is None or _is_int(value),
     "started": lambda value: isinstance(value, str),
     "finished": _is_optional_str,
-    "versions": lambda value: _is_dict(value) and all(_is_optional_str(item) for item in value.values()),
+    "versions": lambda value: _is_versions(value),
     "git": lambda value: value is None or _is_dict(value),
     "host": _is_dict,
+    "inputs": lambda value: value is None or _is_dict(value),
     "resumed": lambda value: _is_list_of(int, value),
+    "resumed_versions": lambda value: isinstance(value, list) and all(map(_is_versions, value)),
     "runtime_losses": _is_int,
     "error": _is_error,
     "privacy": lambda value: value is None or _is_dict(value),
@@ -211,7 +232,7 @@ _CHECKS = {
 
 def _describe(error: BaseException) -> dict[str, str]:
     hint = error.hint if isinstance(error, FedcliError) else ""
-    return {"type": type(error).__name__, "message": str(error), "hint": hint}
+    return {"type": type(error).__name__, "message": masked(str(error)), "hint": hint}
 
 
 def _now() -> str:

@@ -177,6 +177,12 @@ def read_sweep(path: Path) -> SweepRecord:
     return SweepRecord(**{name: document[name] for name in _CHECKS})
 
 
+def sweep_of(run: RunDirectory) -> SweepDirectory | None:
+    """Returns the sweep of which a run's folder is a job, there or not; None for other runs."""
+    sweep = SweepDirectory(run.path.parent)
+    return sweep if _is_number(run.path.name) and sweep.is_recorded else None
+
+
 def find_sweeps(folder: Path) -> Iterator[SweepDirectory]:
     """Finds the sweeps at or below a folder, in no order. Hidden folders and runs are passed over."""
     for root, subfolders, files in os.walk(folder):
@@ -204,7 +210,8 @@ def _is_process(value: Any) -> bool:
 
 
 _CHECKS = {
-    "command": lambda value: isinstance(value, str),
+    # A word, since hints show it as a part of commands to paste.
+    "command": lambda value: isinstance(value, str) and value.isidentifier(),
     "overrides": _is_texts,
     "argv": _is_texts,
     "started": lambda value: isinstance(value, str),

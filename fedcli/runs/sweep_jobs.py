@@ -16,7 +16,7 @@ from fedcli.runs.csv_cells import safe_cell
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.record import RunRecord, read_record
 from fedcli.runs.result import read_result
-from fedcli.runs.sweep import SweepDirectory, SweepRecord
+from fedcli.runs.sweep import SweepDirectory, SweepRecord, read_sweep, sweep_of
 
 #: `killed`: run.json says `running`, but its process is gone. `elsewhere`: it says so of another machine.
 #: `not run`: the job has not begun.
@@ -121,6 +121,21 @@ def write_table(sweep: SweepDirectory, record: SweepRecord) -> list[Job]:
         jobs = read_jobs(sweep, record)
         write_text(sweep.sweep_csv, table(jobs))
     return jobs
+
+
+def update_table_of(run: RunDirectory) -> None:
+    """Writes sweep.csv anew where a run that was resumed by itself is a sweep's job; otherwise does nothing.
+
+    Raises:
+        RunDirectoryError: The file cannot be written.
+    """
+    sweep = sweep_of(run)
+    if sweep is not None:
+        try:
+            record = read_sweep(sweep.sweep_json)
+        except RunDirectoryError:
+            return  # another program's, or damaged: what reads it says so
+        write_table(sweep, record)
 
 
 def table(jobs: Sequence[Job]) -> str:

@@ -73,16 +73,44 @@ class ClientWork:
 
 
 @dataclass(frozen=True)
+class ClientSum:
+    """The sum over clients of what they send.
+
+    Attributes:
+        total: The sum, tensor by tensor; None if no client reports.
+        left_out: Clients that trained and do not report, since their update is not finite; see `CompiledRound.reports`.
+    """
+
+    total: State | None
+    left_out: Sequence[str] = ()
+
+    def then(self, later: ClientSum, add: Callable[[State, State], State]) -> ClientSum:
+        """Adds the sum over later clients.
+
+        Args:
+            later: That sum.
+            add: Adds two totals.
+        """
+        left_out = [*self.left_out, *later.left_out]
+        if self.total is None or later.total is None:
+            return ClientSum(later.total if self.total is None else self.total, left_out)
+        return ClientSum(add(self.total, later.total), left_out)
+
+
+@dataclass(frozen=True)
 class RoundResult:
     """What one round gives.
 
     Attributes:
-        state: The server's new state.
+        state: The server's new state. If no client reports, it is of no use but with an aggregator that adds noise: a
+            mean of nothing is not finite.
         metrics: What TFF reports, by path, for example `client_work/train/loss`.
+        left_out: Clients that do not report; see `ClientSum`.
     """
 
     state: State
     metrics: Mapping[str, NDArray[np.generic]]
+    left_out: Sequence[str] = ()
 
 
 class Runtime(ABC):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from fedcli.datasets.base import FederatedDataset
 from fedcli.runtime import runtimes
-from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
+from fedcli.runtime.base import ClientSum, ClientWork, RoundResult, Runtime, RuntimeConfig, State
 from fedcli.runtime.idle import Idle, OnePerThread
 from fedcli.runtime.reduction import OrderedSum, fan_in
 
@@ -126,7 +126,7 @@ class LocalRuntime(Runtime):
         """Runs one round; see the base class."""
         server = self._server
         broadcast = server.call("prepare", state, seed)
-        summed: OrderedSum[Arrays] = OrderedSum(
+        summed: OrderedSum[ClientSum] = OrderedSum(
             lambda first, then: server.merge(first, then, seed), fan_in(self._group_size)
         )
         for client_sum in self._train(clients, broadcast):
@@ -144,7 +144,7 @@ class LocalRuntime(Runtime):
             self._sessions.give_back()
             self._compiled = None
 
-    def _train(self, clients: Sequence[ClientWork], broadcast: Arrays) -> Iterator[Arrays]:
+    def _train(self, clients: Sequence[ClientWork], broadcast: Arrays) -> Iterator[ClientSum]:
         """Trains clients, a few ahead of the one whose sum is taken, and yields their sums in order.
 
         The last few begin at once, the longest first: threads so end at about the same time, where one would wait
@@ -154,7 +154,7 @@ class LocalRuntime(Runtime):
         in_order = max(0, len(clients) - _REORDERED * self._threads)
         last = sorted(range(in_order, len(clients)), key=lambda place: -clients[place].length())
         waiting = deque([*range(in_order), *last])
-        begun: dict[int, Future[Arrays]] = {}
+        begun: dict[int, Future[ClientSum]] = {}
         try:
             for place in range(len(clients)):
                 while waiting and (len(begun) <= self._threads or waiting[0] >= in_order):
@@ -168,5 +168,5 @@ class LocalRuntime(Runtime):
     def _receive(self, broadcast: Arrays) -> Arrays:
         return self._sessions.get().receive(broadcast)
 
-    def _train_one(self, client: ClientWork, received: Arrays) -> Arrays:
+    def _train_one(self, client: ClientWork, received: Arrays) -> ClientSum:
         return self._sessions.get().summed(client, received)

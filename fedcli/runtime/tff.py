@@ -6,6 +6,7 @@ which TFF cannot seed, it executes TFF's MapReduce form instead, whose `work` th
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from fedcli.datasets.base import FederatedDataset
 from fedcli.runtime import runtimes
 from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
-from fedcli.runtime.engine.communication import ATTACKS
+from fedcli.runtime.engine.communication import ATTACKS, REPORTS
 from fedcli.runtime.engine.worker import TFFWorker
 
 if TYPE_CHECKING:
@@ -89,6 +90,16 @@ class TFFRuntime(Runtime):
 
     def run_round(self, state: State, clients: Sequence[ClientWork], seed: tuple[int, int]) -> RoundResult:
         """Runs one round; see the base class. All clients' examples are in memory at once."""
+        result = self._run(state, clients)
+        if self._compiled.reports is None or _reports(result) == len(clients):
+            return result
+        # TFF executes a round as a whole: to learn who does not report, each client gets a round of its own.
+        alone = [(client, _reports(self._run(state, [client])) > 0) for client in clients]
+        left_out = [client.client for client, reports in alone if not reports]
+        return dataclasses.replace(self._run(state, [one for one, reports in alone if reports]), left_out=left_out)
+
+    def _run(self, state: State, clients: Sequence[ClientWork]) -> RoundResult:
+        """Runs one round, in which clients that do not report count as TFF counts them."""
         packed = _pack(self._source.form.type_signature.parameter[0].member, iter(state))
         inputs = [self._input(client) for client in clients]
         with self._worker.translate_errors():
@@ -111,6 +122,12 @@ class TFFRuntime(Runtime):
         if self._compiled.tells_attackers:
             data = OrderedDict([("data", data), (ATTACKS, tf.data.Dataset.from_tensors(client.attacks))])
         return (data, randomness.keys(client.seed, self._keys)) if self._keys else data
+
+
+def _reports(result: RoundResult) -> int:
+    """Counts the clients of a round that report."""
+    (count,) = (int(value) for path, value in result.metrics.items() if path.endswith(REPORTS))
+    return count
 
 
 def _flat(value: Any) -> list[NDArray[np.generic]]:

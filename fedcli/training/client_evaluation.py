@@ -15,6 +15,7 @@ from fedcli.columns import CLIENTS, PERCENTILES, PERSONAL
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import Examples, FederatedDataset
 from fedcli.datasets.subset import spread_subset
+from fedcli.errors import ConfigError
 from fedcli.runs.metrics import Row
 from fedcli.training.evaluation import Evaluation, Evaluator
 from fedcli.training.personalization import Personalizer
@@ -88,6 +89,12 @@ class ClientEvaluator:
         reconstruct: Callable[[Weights, str], Weights] | None = None,
     ) -> None:
         tested = dataset.tested_clients()
+        if not tested:
+            raise ConfigError(
+                f"client_eval.every={config.client_eval.every}: none of the {len(dataset.client_ids)} training clients "
+                "has test examples of its own",
+                "set client_eval.every=null: eval/loss and eval/accuracy are over the clients that only test",
+            )
         self.clients = [tested[i] for i in spread_subset(len(tested), config.client_eval.max_clients)]
         self._dataset = dataset
         self._evaluator = evaluator

@@ -1,4 +1,7 @@
-"""The devices that clients are simulated to run on: a speed and a link each, the same in every round."""
+"""The devices that clients are simulated to run on: a compute speed and a link each.
+
+A client keeps both in all rounds, unless `sampling.jitter` slows the device down or speeds it up in single rounds.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,13 @@ from fedcli.training.sampling import generator
 class Device:
     """How fast a client is.
 
-    A round takes it download bits / download rate + examples x seconds an example + upload bits / upload rate, as in
-    FedScale (Lai et al. 2022, https://arxiv.org/abs/2105.11367).
+    A round takes a client download bits / download rate + examples x seconds an example + upload bits / upload rate, as
+    in FedScale (Lai et al. 2022, https://arxiv.org/abs/2105.11367). The examples are those whose gradients the client
+    computes: `AlgorithmConfig.computed_examples` counts them, and `DistributorConfig.compute_fraction` says how much
+    less they take where clients train a smaller model.
 
     Attributes:
-        seconds_per_example: Of training on an example once.
+        seconds_per_example: Time to compute the gradient of the server's model for one example.
         download_rate: Bits a second that it receives.
         upload_rate: Bits a second that it sends.
     """
@@ -27,15 +32,17 @@ class Device:
     upload_rate: float
 
     def slowed(self, factor: float) -> Device:
-        """Returns a device that takes `factor` times as long for everything."""
+        """Returns a device that takes `factor` times as long for everything; a factor below 1 makes it faster."""
         return Device(self.seconds_per_example * factor, self.download_rate / factor, self.upload_rate / factor)
 
 
 def device(config: SamplingConfig, seed: int, round: int, client: str) -> Device:
     """Returns a client's device as it is in one round.
 
-    Speed and link are drawn by (seed, client), so a slow client is slow in every round; its slowdown, which is all
-    that differs from round to round, by (seed, round, client). All three are log-normal, and independent.
+    Compute speed and link are drawn by (seed, client): a slow client is slow in every round. With `jitter`, a third
+    factor is drawn by (seed, round, client) and multiplies all times of that round. All three factors are log-normal
+    with median 1, and independent: the jitter makes a client faster than usual in half of the rounds, slower in the
+    other half, and its mean time exp(jitter^2 / 2) times as long.
 
     Args:
         config: The distributions.

@@ -16,6 +16,7 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from fedcli.datasets.base import DataSpec
+from fedcli.errors import ConfigError
 from fedcli.models.base import ModelConfig
 from fedcli.models.sub_model import SubModel
 from fedcli.training.masked import masked_sums
@@ -27,11 +28,13 @@ class LearningModel(tff.learning.models.VariableModel):
     Args:
         keras_model: Maps [b, *x_shape] to logits [b, *y_shape, num_classes].
         spec: The data set's inputs and targets.
+        counts_targets: See `LearningModelFn`.
     """
 
-    def __init__(self, keras_model: tf.keras.Model, spec: DataSpec) -> None:
+    def __init__(self, keras_model: tf.keras.Model, spec: DataSpec, counts_targets: bool = False) -> None:
         self._model = keras_model
         self._spec = spec
+        self._counts_targets = counts_targets
         self._loss = tf.Variable(0.0, trainable=False)
         self._hits = tf.Variable(0.0, trainable=False)
         self._targets = tf.Variable(0.0, trainable=False)
@@ -84,7 +87,9 @@ class LearningModel(tff.learning.models.VariableModel):
         mean_loss = tf.math.divide_no_nan(loss, targets)
         if self._model.losses:  # penalties of the layers, such as weight decay
             mean_loss = tf.add_n([mean_loss, *self._model.losses])
-        return tff.learning.models.BatchOutput(loss=mean_loss, predictions=logits, num_examples=examples)
+        # What algorithms weigh clients by; the metrics count examples anyway.
+        weight = tf.cast(targets, tf.int32) if self._counts_targets else examples
+        return tff.learning.models.BatchOutput(loss=mean_loss, predictions=logits, num_examples=weight)
 
     @tf.function
     def report_local_unfinalized_metrics(self) -> OrderedDict[str, Any]:
@@ -123,18 +128,45 @@ class LearningModelFn:
     Attributes:
         model: What is built.
         spec: The data set's inputs and targets.
+        counts_targets: Whether a batch's number of examples, by which algorithms weigh clients, is the number of its
+            targets that are not padding.
     """
 
     model: ModelConfig | SubModel
     spec: DataSpec
+    counts_targets: bool = False
 
     def of(self, model: ModelConfig | SubModel) -> LearningModelFn:
         """Returns the same for another model."""
         return dataclasses.replace(self, model=model)
 
+    def counting_targets(self) -> LearningModelFn:
+        """Returns the same with `counts_targets`."""
+        return dataclasses.replace(self, counts_targets=True)
+
     def __call__(self) -> LearningModel:
-        """Builds the model in the current graph."""
-        return LearningModel(self.model.build(self.spec), self.spec)
+        """Builds the model in the current graph.
+
+        Raises:
+            ConfigError: It has moving averages.
+        """
+        network = self.model.build(self.spec)
+        _check_moving_averages(network)
+        return LearningModel(network, self.spec, self.counts_targets)
+
+
+def _check_moving_averages(network: tf.keras.Model) -> None:
+    """Refuses layers whose variables training changes without gradients.
+
+    `tff.learning` aggregates trainable weights alone: the server would evaluate with the first values of the others.
+    """
+    for layer in network.submodules:
+        if isinstance(layer, tf.keras.layers.BatchNormalization) and layer.trainable:
+            raise ConfigError(
+                f"the model's layer {layer.name} is a BatchNormalization: clients would not send its moving averages, "
+                "with which the server evaluates",
+                "use GroupNormalization or LayerNormalization in the model, or set trainable=False for the layer",
+            )
 
 
 def model_fn(model: ModelConfig, spec: DataSpec) -> LearningModelFn:

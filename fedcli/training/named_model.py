@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedcli.datasets.cache import only_one_process
 from fedcli.errors import ConfigError, RunDirectoryError
-from fedcli.models.pretrained import pretrained_path
+from fedcli.models.pretrained import about_file, pretrained_path
 from fedcli.runs.atomic import atomic_path, read_json, storage_errors, write_json
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.record import read_record
@@ -46,15 +47,19 @@ def publish(config: PretrainConfig, run: RunDirectory, about: dict[str, Any]) ->
         about: What is written beside the model for people: the text, the accuracy, ...
 
     Raises:
+        ConfigError: Another run has taken the name meanwhile.
         RunDirectoryError: It cannot be written.
     """
     path = _path(config)
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    # Before the model: killed in between, the run still counts as the owner and writes the model when resumed.
-    write_json(_about(path), {"run_id": read_record(run.run_json).id, "run": str(run.path.absolute()), **about})
-    with atomic_path(path) as partial:
-        shutil.copyfile(run.model_keras, partial)
+    # Of two runs that end at once, the second sees the name taken.
+    with only_one_process(path):
+        refuse_taken(config, run)
+        # Before the model: killed in between, the run still counts as the owner and writes the model when resumed.
+        write_json(about_file(path), {"run_id": read_record(run.run_json).id, "run": str(run.path.absolute()), **about})
+        with atomic_path(path) as partial:
+            shutil.copyfile(run.model_keras, partial)
     return path
 
 
@@ -63,12 +68,8 @@ def _path(config: PretrainConfig) -> Path:
     return pretrained_path(config.name, config.cache_dir)
 
 
-def _about(path: Path) -> Path:
-    return path.with_name("about.json")
-
-
 def _owner(path: Path) -> str | None:
     try:
-        return read_json(_about(path)).get("run_id")
+        return read_json(about_file(path)).get("run_id")
     except RunDirectoryError:
         return None  # made by hand

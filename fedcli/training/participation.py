@@ -8,6 +8,9 @@ As in Bonawitz et al. 2019, "Towards Federated Learning at Scale: System Design"
   reported then is `cut`: what its link has carried until then counts as sent up, and is thrown away.
 - Where the goal is not met and there is no deadline, the server waits as long as the slowest of all that it asked would
   have taken: it cannot know that a client is lost.
+- A client that has no batch to train on (`left_out`) says so when it has the model: it sends no update, and the server
+  does not wait for it. A client whose update is not finite does so too, but that shows only after its training: until
+  then it counts as one that reports.
 - With no report at all, the state stays as it is.
 
 Who reports is decided before anybody trains, and only those train. Messages whose length depends on their values, such
@@ -31,6 +34,7 @@ class Fate(StrEnum):
     REPORTED = "reported"
     DROPPED = "dropped"
     CUT = "cut"
+    LEFT_OUT = "left_out"
 
 
 @dataclass(frozen=True)
@@ -42,19 +46,27 @@ class Visit:
         device: How fast it is in this round.
         examples: Examples that it trains on; one that it passes over twice counts twice.
         is_lost: Whether it will be lost.
+        work_per_example: Gradients of the server's model that it computes for each of `examples`: more than 1 where the
+            algorithm passes over them again, less where the client trains a smaller model.
+        is_idle: Whether it has no batch to train on.
     """
 
     client: str
     device: Device
     examples: int
     is_lost: bool
+    work_per_example: float = 1.0
+    is_idle: bool = False
 
     def trained_after(self, download_bits: float) -> float:
         """Returns the seconds until it can send its update."""
-        return download_bits / self.device.download_rate + self.examples * self.device.seconds_per_example
+        work = self.examples * self.work_per_example
+        return download_bits / self.device.download_rate + work * self.device.seconds_per_example
 
     def reports_after(self, download_bits: float, upload_bits: float) -> float:
-        """Returns the seconds until the server has its update, were it not lost."""
+        """Returns the seconds until the server has its update, were it not lost, or knows that there is none."""
+        if self.is_idle:
+            return download_bits / self.device.download_rate
         return self.trained_after(download_bits) + upload_bits / self.device.upload_rate
 
 
@@ -137,10 +149,14 @@ def participation(
     """
     times = [visit.reports_after(bits, upload_bits) for visit, bits in zip(visits, download_bits, strict=True)]
     # Of two that are equally fast, the one sampled first.
-    fastest = sorted((time, place) for place, time in enumerate(times) if not visits[place].is_lost)
-    in_time = {place for time, place in fastest[:goal] if deadline is None or time <= deadline}
-    fates = [
-        Fate.REPORTED if place in in_time else Fate.DROPPED if visit.is_lost else Fate.CUT
-        for place, visit in enumerate(visits)
-    ]
+    able = [(time, place) for place, time in enumerate(times) if not (visits[place].is_lost or visits[place].is_idle)]
+    in_time = {place for time, place in sorted(able)[:goal] if deadline is None or time <= deadline}
+    fates = [Fate.REPORTED if place in in_time else _missing(visit) for place, visit in enumerate(visits)]
     return Participation(visits, fates, len(in_time) == goal, deadline)
+
+
+def _missing(visit: Visit) -> Fate:
+    """Returns what became of a client that does not report."""
+    if visit.is_lost:
+        return Fate.DROPPED
+    return Fate.LEFT_OUT if visit.is_idle else Fate.CUT

@@ -49,20 +49,30 @@ class Personalizer:
         Args:
             weights: The model after a round: trainable weights, then others.
             client: The client.
-            round: The round, from which the order of the examples derives.
+            round: The round after which the model is as it is: the order of the examples derives from it, and the
+                client's learning rate is that of its schedule in this round (in the first one, for round 0).
         """
         config = self._config
         seed = seed_words(config.seed, self._purpose, round, client)
         work = ClientWork(
             client=client,
             read=self._dataset.client,
-            order=ExampleOrder.of(config.dataset, seed, self._epochs),
+            # All examples: the limit on batches is one of training rounds.
+            order=ExampleOrder(
+                seed,
+                self._epochs,
+                config.dataset.batch_size,
+                max_batches=None,
+                drop_remainder=config.dataset.drop_remainder,
+            ),
             batch_size=config.dataset.batch_size,
             seed=seed,
         )
         runtime, first = self._runtime()
-        state = with_weights(first, self._compiled, weights)
-        return weights_of(runtime.run_round(state, [work], (0, 0)).state, self._compiled)
+        state = with_weights(self._rates.put_into(first, max(round, 1)), self._compiled, weights)
+        result = runtime.run_round(state, [work], (0, 0))
+        # A client whose training diverges stays with the model that it got.
+        return weights if result.left_out else weights_of(result.state, self._compiled)
 
     def close(self) -> None:
         """Ends the threads."""
@@ -75,6 +85,6 @@ class Personalizer:
             runtime = LocalRuntime(threads=1, group_size=1)
             self._runtimes.append(runtime)
             runtime.load(self._compiled)
-            self._of_thread.runtime = runtime, self._rates.put_into(runtime.initial_state((0, 0)), 1)
+            self._of_thread.runtime = runtime, runtime.initial_state((0, 0))
         found: tuple[LocalRuntime, State] = self._of_thread.runtime
         return found

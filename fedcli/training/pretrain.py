@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from contextlib import ExitStack
 from typing import Any, Protocol
 
 from fedcli.config.pretrain import PretrainConfig
 from fedcli.errors import ConfigError, DivergedError, Interrupted
+from fedcli.models.vocabulary import unknown_note
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
 from fedcli.runtime.tensorflow_settings import import_tensorflow
+from fedcli.shell import shown_path
+from fedcli.training.inputs import sources_of
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.named_model import publish, refuse_taken
 from fedcli.training.observer import Observer
 from fedcli.training.text_file import TrainingText, load_text
 
 _log = logging.getLogger(__name__)
-
-#: How many kinds of characters outside the vocabulary a message lists.
-_LISTED = 8
 
 
 class EpochObserver(Observer, Protocol):
@@ -56,6 +55,12 @@ def pretrain(config: PretrainConfig, run: RunDirectory, observer: EpochObserver,
         stop = stack.enter_context(stop_after_round(observer.stopping))
         text = load_text(config)
         _report_unknown(text)
+        inputs = {
+            "data": {"name": config.text, "sha256": text.digest},
+            "pretrained": None,
+            "sources": sources_of(config),
+        }
+        journal.refuse_other(inputs)
         observer.preparing("importing TensorFlow")
         import_tensorflow()
         from fedcli.training.pretrain_setup import Pretraining
@@ -64,7 +69,8 @@ def pretrain(config: PretrainConfig, run: RunDirectory, observer: EpochObserver,
         progress = experiment.restore(run)
         if progress is not None:
             _refuse_fewer_epochs(config, progress.epoch)
-            journal.resumed(progress.epoch)
+        # Whatever refuses to go on with a run comes before this, so that the run's folder stays as it is.
+        journal.begin(inputs, None if progress is None else progress.epoch)
         recorder = stack.enter_context(experiment.recording(run, progress))
 
         if progress is None:
@@ -98,7 +104,6 @@ def pretrain(config: PretrainConfig, run: RunDirectory, observer: EpochObserver,
         experiment.save_model(run, kept.weights)
 
     best = {"epoch": kept.epoch, "eval/loss": kept.loss, "eval/accuracy": kept.accuracy}
-    refuse_taken(config, run)
     path = publish(config, run, {"text": config.text, "text_sha256": text.digest, **best})
     summary = summarise(read_metrics(run.metrics_csv)) | {
         "stopped_early": last < config.epochs,
@@ -116,25 +121,14 @@ def pretrain(config: PretrainConfig, run: RunDirectory, observer: EpochObserver,
 
 def _report_unknown(text: TrainingText) -> None:
     if text.unknown:
-        count = sum(text.unknown.values())
-        # Escaped, since such a character may well be one that no terminal shows.
-        listed = ", ".join(f"{c!a} ({n:,})" for c, n in list(text.unknown.items())[:_LISTED])
-        more = f" and {len(text.unknown) - _LISTED} more" if len(text.unknown) > _LISTED else ""
-        _log.warning(
-            "%s of %s characters (%.2g %%) are outside the vocabulary and read as 'd': %s%s",
-            f"{count:,}",
-            f"{text.characters:,}",
-            100 * count / text.characters,
-            listed,
-            more,
-        )
+        _log.warning("%s", unknown_note(text.unknown, sum(text.unknown.values()), text.characters, "characters"))
 
 
 def _stop_if_asked(stop: StopRequest, epoch: int, run: RunDirectory) -> None:
     if stop:
         raise Interrupted(
             f"stopped by {stop.signal_name} after epoch {epoch}; it is saved",
-            f"go on with: fedcli pretrain --resume {os.path.relpath(run.path)}",
+            f"go on with: fedcli pretrain --resume {shown_path(run.path)}",
         )
 
 

@@ -16,6 +16,7 @@ from fedcli.errors import ConfigError, RunDirectoryError
 from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row
+from fedcli.runs.taken_up import checkpoint_to_resume
 from fedcli.training.measurements import Measurements
 from fedcli.training.network import Network
 from fedcli.training.sampling import generator
@@ -147,7 +148,7 @@ class Pretraining:
             ConfigError: The text is not what it was.
             RunDirectoryError: All checkpoints are damaged, or they belong to another model.
         """
-        checkpoint = CheckpointStore(run.checkpoints, self.config.checkpoint.keep).latest()
+        checkpoint = checkpoint_to_resume(run, self.config.checkpoint.keep)
         if checkpoint is None:
             return None
         if checkpoint.meta["text_sha256"] != self.text.digest:
@@ -183,6 +184,8 @@ class EpochRecorder:
         self._digest = experiment.text.digest
         self._saved = resumed_after
         self._checkpoints = CheckpointStore(run.checkpoints, experiment.config.checkpoint.keep)
+        if resumed_after is not None:
+            self._checkpoints.clean(resumed_after)
         self._measurements = Measurements(run, experiment.config, (), resumed_after)
 
     def row(self, row: Row) -> None:

@@ -16,8 +16,9 @@ from fedcli.runs.atomic import write_text
 from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.client_states import ClientState, ClientStates
 from fedcli.runs.directory import RunDirectory
-from fedcli.runs.metrics import Row
-from fedcli.runs.participants import Participant, ParticipantsWriter
+from fedcli.runs.metrics import Row, check_columns
+from fedcli.runs.participants import Participant, ParticipantsWriter, read_participants, write_participants
+from fedcli.runs.taken_up import checkpoint_to_resume
 from fedcli.runtime.base import State
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.training.client_evaluation import ClientResults
@@ -88,12 +89,12 @@ class Progress:
 
 
 def load_progress(run: RunDirectory, keep: int, compiled: CompiledRound) -> Progress | None:
-    """Reads the newest checkpoint of a run that is whole; None if the run saved none yet.
+    """Reads the checkpoint that a run goes on from, see `checkpoint_to_resume`; None if the run saved none yet.
 
     Raises:
-        RunDirectoryError: All checkpoints are damaged, or they belong to another computation.
+        RunDirectoryError: There is none that goes with metrics.csv, or it belongs to another computation.
     """
-    checkpoint = CheckpointStore(run.checkpoints, keep).latest()
+    checkpoint = checkpoint_to_resume(run, keep)
     if checkpoint is None:
         return None
     expected = [(leaf.path, leaf.dtype) for leaf in compiled.state]
@@ -115,6 +116,25 @@ def load_progress(run: RunDirectory, keep: int, compiled: CompiledRound) -> Prog
     )
 
 
+def check_recording(run: RunDirectory, compiled: CompiledRound, extra: Sequence[str], resumed: Progress | None) -> None:
+    """Refuses files that a `Recorder` could not go on with. Changes none of them.
+
+    Args:
+        run: The run directory.
+        compiled: The computation.
+        extra: Names of measurements beside the common columns.
+        resumed: Where the run goes on; None if it begins at the first round.
+
+    Raises:
+        RunDirectoryError: A file is missing, damaged, or that of another config.
+    """
+    check_columns(run.metrics_csv, extra)
+    if run.participants_csv.exists():
+        read_participants(run.participants_csv)
+    if resumed is not None and compiled.kept:
+        ClientStates(run.client_states, _kept(compiled)).check(resumed.kept)
+
+
 class Recorder:
     """Writes the files of one run that grow with it.
 
@@ -124,6 +144,7 @@ class Recorder:
         compiled: The computation, whose state is saved.
         extra: Names of measurements beside the common columns.
         resumed: Where the run goes on; None for a new run.
+        participants: Those of all rounds done, where participants.csv lacks some; None where it does not.
     """
 
     def __init__(
@@ -133,17 +154,21 @@ class Recorder:
         compiled: CompiledRound,
         extra: Sequence[str],
         resumed: Progress | None,
+        participants: Sequence[Participant] | None = None,
     ) -> None:
         self._names = [leaf.path for leaf in compiled.state]
         self._clients_csv = run.clients_csv
         self._checkpoints = CheckpointStore(run.checkpoints, config.checkpoint.keep)
-        kept = [(leaf.path, leaf.dtype, tuple(size or 0 for size in leaf.shape)) for leaf in compiled.kept]
-        self._client_states = ClientStates(run.client_states, kept) if kept else None
+        if resumed is not None:
+            self._checkpoints.clean(resumed.round)
+        self._client_states = ClientStates(run.client_states, _kept(compiled)) if compiled.kept else None
         if self._client_states is not None:
             self._client_states.restore(*(({}, 0) if resumed is None else (resumed.kept, resumed.round)))
         self._measurements = Measurements(run, config, extra, None if resumed is None else resumed.round)
         self._participants: ParticipantsWriter | None = None
         if config.sampling.is_simulated:
+            if participants is not None:
+                write_participants(run.participants_csv, participants)
             self._participants = ParticipantsWriter(run.participants_csv, -1 if resumed is None else resumed.round)
 
     def kept(self, progress: Progress, client: str, *, discard: bool) -> ClientState | None:
@@ -199,3 +224,8 @@ class Recorder:
         if self._participants is not None:
             self._participants.close()
         self._measurements.close(kind)
+
+
+def _kept(compiled: CompiledRound) -> list[tuple[str, np.dtype[Any], tuple[int, ...]]]:
+    """Lists name, type and shape of each tensor that a client keeps."""
+    return [(leaf.path, leaf.dtype, tuple(size or 0 for size in leaf.shape)) for leaf in compiled.kept]

@@ -82,11 +82,11 @@ class ExampleOrder:
     drop_remainder: bool
 
     @classmethod
-    def of(cls, settings: DatasetConfig, seed: tuple[int, int], epochs: int | None = None) -> ExampleOrder:
-        """Takes the settings of a data set, but for the number of epochs where one is given."""
+    def of(cls, settings: DatasetConfig, seed: tuple[int, int]) -> ExampleOrder:
+        """Takes the settings of a data set for training in a round."""
         return cls(
             seed,
-            settings.client_epochs if epochs is None else epochs,
+            settings.client_epochs,
             settings.batch_size,
             settings.max_batches_per_client,
             settings.drop_remainder,

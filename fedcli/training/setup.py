@@ -19,17 +19,19 @@ from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.attacks.none import NoAttack
 from fedcli.columns import ATTACK, TEXT
 from fedcli.config.objective import check_objective
-from fedcli.config.schema import FinetuneConfig, TrainConfig
-from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
+from fedcli.config.schema import TrainConfig
+from fedcli.datasets.base import PADDING, DataSpec, Examples, FederatedDataset
 from fedcli.datasets.origin import resolve_cache_dir
 from fedcli.distributors.broadcast import Broadcast
-from fedcli.errors import RunDirectoryError
+from fedcli.errors import ConfigError, RunDirectoryError
+from fedcli.models.pretrained import Pretrained
 from fedcli.optimizers.sgd import SGD
 from fedcli.runs.atomic import write_json
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
+from fedcli.runs.participants import Participant, lacks_participants
 from fedcli.runtime.base import Runtime, State
-from fedcli.runtime.engine.communication import CODING
+from fedcli.runtime.engine.communication import CODING, REPORTS
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.engine.round_cache import RoundCache, round_key
 from fedcli.runtime.garbage import garbage_later
@@ -38,13 +40,13 @@ from fedcli.schedules.constant import Constant
 from fedcli.training.attacked import AttackedDataset, attackers
 from fedcli.training.changes import ChangeAccount
 from fedcli.training.client_evaluation import ClientEvaluator, ClientResults
-from fedcli.training.cohorts import SIMULATED_COLUMNS, Cohort, Cohorts, Spent
+from fedcli.training.cohorts import LEFT_OUT_COLUMN, SIMULATED_COLUMNS, Cohort, Cohorts, Spent
 from fedcli.training.evaluation import Evaluator
 from fedcli.training.learning_rates import LearningRates, without_rates
 from fedcli.training.personalization import Personalizer
 from fedcli.training.privacy import Privacy, privacy_columns
 from fedcli.training.reconstruction import ReconstructedEvaluator, clients_to_reconstruct_for
-from fedcli.training.recorder import Progress, Recorder, load_progress
+from fedcli.training.recorder import Progress, Recorder, check_recording, load_progress
 from fedcli.training.sampling import seed_words
 from fedcli.training.text_probes import random_characters, sample_text
 from fedcli.training.weights import (
@@ -59,11 +61,12 @@ from fedcli.training.weights import (
 
 _log = logging.getLogger(__name__)
 
+_EXAMPLES = "client_work/train/num_examples"
 #: TFF's names of the training metrics, and the columns they go to. Every other metric keeps its name.
 _TRAIN_COLUMNS = {
     "client_work/train/loss": "train/loss",
     "client_work/train/accuracy": "train/accuracy",
-    "client_work/train/num_examples": "train/examples",
+    _EXAMPLES: "train/examples",
 }
 _LEFT_OUT = {"client_work/train/num_batches"}
 #: What evaluations of text add: the accuracy of guessing, and the model's on random characters.
@@ -108,10 +111,9 @@ class Experiment:
         """Compiles the round and loads it into the runtime."""
         if config.algorithm.reconstruction is not None:
             clients_to_reconstruct_for(dataset)
-        needed = config.algorithm.batches_needed
-        if idle := config.dataset.clients_without_batches(dataset, needed):
-            few = "no batch" if needed == 1 else f"fewer than {needed} batches"
-            _log.warning("%d of %d clients have %s and train on nothing", len(idle), len(dataset.client_ids), few)
+        idle = _idle_clients(config, dataset)
+        source = _test_source(config, dataset)
+        test = _test_examples(config, source)
         attacking = attackers(dataset.client_ids, config.attack.share, config.seed)
         changed = AttackedDataset(dataset, config.attack, attacking) if config.attack.changes_examples else dataset
         compiled = _compiled(config, dataset.spec)
@@ -120,13 +122,11 @@ class Experiment:
         with ExitStack() as stack:
             evaluator = Evaluator(config.model, dataset.spec, config.eval.batch_size, threads)
             stack.callback(evaluator.close)
-            source = _test_source(config, dataset)
-            test = source.test(config.eval.max_examples)
             reconstructed_evaluator = stack.enter_context(_reconstructed_evaluator(config, source, evaluator))
             own_model = None if reconstructed_evaluator is None else reconstructed_evaluator.own_model
             client_evaluator = stack.enter_context(_client_evaluator(config, dataset, evaluator, own_model))
             changes = ChangeAccount(_model_bits(compiled)) if config.distributor.clients_keep_state else None
-            cohorts = Cohorts(config, dataset, compiled.communication, changes)
+            cohorts = Cohorts(config, dataset, compiled.communication, changes, idle)
             rates = LearningRates(config, compiled)
             yield cls(
                 config,
@@ -143,12 +143,15 @@ class Experiment:
                 rates,
             )
 
-    def initial_progress(self) -> Progress:
+    def initial_progress(self, pretrained: Pretrained | None = None) -> Progress:
         """Makes the state before the first round: the model is pretrained, or initialised from the run's seed."""
         config = self.config
         state = self.runtime.initial_state(seed_words(config.seed, "server", 0))
-        if isinstance(config, FinetuneConfig):
-            weights: Weights = list(config.load_pretrained().weights)
+        if pretrained is not None:
+            if pretrained.left_out:
+                settings = ", ".join(pretrained.left_out)
+                _log.warning("%s: fine-tuning goes without the file's %s", pretrained.source, settings)
+            weights: Weights = list(pretrained.weights)
         else:
             weights = initial_weights(config.model, self.dataset.spec, config.seed)
         state = with_seed(state, self.compiled, config.seed)
@@ -166,9 +169,55 @@ class Experiment:
             self._recount(run, progress)
         return progress
 
+    def check_files(self, run: RunDirectory, progress: Progress | None) -> None:
+        """Refuses a run whose files do not go with what it is going to write. Changes none of them.
+
+        Args:
+            run: The run.
+            progress: Where it goes on; None if it begins at the first round.
+
+        Raises:
+            ConfigError: The objective is not measured.
+            RunDirectoryError: A file is missing, damaged, or that of another config.
+        """
+        columns = self._measured_columns()
+        check_objective(self.config.objective, columns)
+        check_recording(run, self.compiled, columns, progress)
+        if self._lacks_participants(run, progress) and not self._can_recount_participants(run, progress):
+            raise RunDirectoryError(
+                f"{run.participants_csv} lacks clients of rounds that the run has done",
+                "restore it from a copy, or start a new run",
+            )
+
     def recording(self, run: RunDirectory, progress: Progress | None) -> Recorder:
         """Opens the run's files; a context manager, which closes them."""
+        if self.is_attacked:
+            write_json(run.attackers_json, {"attack": self.config.attack.name, "clients": sorted(self.attackers)})
+        # Who takes part is simulated from the seed and what the rounds measured, so the list can be made again.
+        missing = progress is not None and self._lacks_participants(run, progress)
+        participants = self._recount(run, progress) if progress is not None and missing else None
+        return Recorder(run, self.config, self.compiled, self._measured_columns(), progress, participants)
+
+    def _lacks_participants(self, run: RunDirectory, progress: Progress | None) -> bool:
+        """Tells whether participants.csv lacks clients of the rounds done."""
+        if progress is None or not self.config.sampling.is_simulated:
+            return False
+        return lacks_participants(run.participants_csv, _rows_done(run, progress))
+
+    def _can_recount_participants(self, run: RunDirectory, progress: Progress | None) -> bool:
+        """Tells whether the participants of the rounds done follow from the seed and metrics.csv."""
+        if progress is None or self.config.distributor.clients_keep_state:
+            return False
+        # metrics.csv counts the updates that were not finite, and does not tell whose they were.
+        return all(
+            int(row.get(LEFT_OUT_COLUMN) or 0) == len(self.cohorts.cohort(round, progress.streams).left_out)
+            for round, row in enumerate(_rows_done(run, progress), 1)
+        )
+
+    def _measured_columns(self) -> list[str]:
+        """Lists the columns of metrics.csv after the common ones."""
         measured = [name for leaf in self.compiled.metrics if (name := _measurement(leaf.path))]
+        measured.append(LEFT_OUT_COLUMN)
         if self._is_text:
             measured += _TEXT_COLUMNS
         if self.config.sampling.is_simulated:
@@ -179,10 +228,7 @@ class Experiment:
         measured += privacy_columns(self.config)
         if self.client_evaluator is not None:
             measured += self.client_evaluator.columns
-        check_objective(self.config.objective, measured)
-        if self.is_attacked:
-            write_json(run.attackers_json, {"attack": self.config.attack.name, "clients": sorted(self.attackers)})
-        return Recorder(run, self.config, self.compiled, measured, progress)
+        return measured
 
     def evaluate(self, state: State) -> Row:
         """Evaluates the model in a server's state, or what clients reconstruct of it, on the test split."""
@@ -232,8 +278,10 @@ class Experiment:
         return self.dataset.spec.kind == "text" and self.reconstructed_evaluator is None
 
     def measured(self, metrics: Mapping[str, NDArray[np.generic]]) -> Row:
-        """Names a round's metrics as metrics.csv does."""
+        """Names a round's metrics as metrics.csv does. Without an example, training has measured nothing."""
         row: dict[str, Any] = {}
+        if not metrics.get(_EXAMPLES, 1):
+            metrics = {path: value for path, value in metrics.items() if not path.startswith("client_work/")}
         for path, value in metrics.items():
             name = _TRAIN_COLUMNS.get(path) or _measurement(path)
             if name:
@@ -245,23 +293,72 @@ class Experiment:
         """Whether a round has to run to tell how long the server's message was."""
         return any(_measurement(leaf.path) == "distributor/stream_bits" for leaf in self.compiled.metrics)
 
-    def _recount(self, run: RunDirectory, progress: Progress) -> None:
-        """Takes into account the rounds that the run has done."""
-        rows = [row for row in read_metrics(run.metrics_csv) if 1 <= int(row["round"] or 0) <= progress.round]
-        spent, sent_down = Spent(), 0
+    def _recount(self, run: RunDirectory, progress: Progress) -> list[Participant]:
+        """Takes into account the rounds that the run has done; returns who took part in them."""
+        rows = _rows_done(run, progress)
+        spent, sent_down, participants = Spent(), 0, list[Participant]()
         for round, row in enumerate(rows, 1):
-            spent = self.cohorts.spent(self.cohorts.cohort(round, spent.streams), row, spent.streams)
+            cohort = self.cohorts.cohort(round, spent.streams)
+            # How many updates were not finite is known, not whose; only their number matters here.
+            late = int(row.get(LEFT_OUT_COLUMN) or 0) - len(cohort.left_out)
+            spent = self.cohorts.spent(cohort.without(cohort.reported[:late]), row, spent.streams)
             sent_down += spent.bits.broadcasted_bits
+            participants += spent.participants
         if len(rows) != progress.round or sent_down != progress.broadcasted_bits:
             raise RunDirectoryError(
                 f"{run.metrics_csv} is not that of the checkpoint of round {progress.round}",
                 "start a new run: what clients have cannot be told without it",
             )
+        return participants
 
     def save_model(self, run: RunDirectory, state: State) -> None:
         """Writes the model as a Keras file."""
         weights = weights_of(state, self.compiled)
         save_keras(run.model_keras, self.config.model, self.dataset.spec, weights)
+
+
+def _rows_done(run: RunDirectory, progress: Progress) -> list[Row]:
+    """Reads the rows of the rounds of training that a run has done."""
+    return [row for row in read_metrics(run.metrics_csv) if 1 <= int(row["round"] or 0) <= progress.round]
+
+
+def _idle_clients(config: TrainConfig, dataset: FederatedDataset) -> list[str]:
+    """Returns the clients that have no batch, or too few to train, and so do not report.
+
+    Where clients add the noise that makes the model private, all of them report: an idle one sends zero and its noise.
+
+    Raises:
+        ConfigError: All clients are so.
+    """
+    needed = config.algorithm.batches_needed
+    idle = config.dataset.clients_without_batches(dataset, needed)
+    few = "no batch" if needed == 1 else f"fewer than {needed} batches"
+    if len(idle) == len(dataset.client_ids):
+        lower = "set dataset.drop_remainder=false, or lower dataset.batch_size" if config.dataset.drop_remainder else ""
+        raise ConfigError(
+            f"nothing can be trained: all {len(idle)} clients have {few}",
+            lower or ("lower dataset.batch_size" if needed > 1 else "choose clients that have training examples"),
+        )
+    if idle:
+        _log.warning("%d of %d clients have %s and train on nothing", len(idle), len(dataset.client_ids), few)
+    return [] if config.aggregator.clients_add_noise else idle
+
+
+def _test_examples(config: TrainConfig, source: FederatedDataset) -> Examples:
+    """Reads what the model is evaluated on.
+
+    Raises:
+        ConfigError: There is nothing, though the model would be evaluated on it.
+    """
+    test = source.test(config.eval.max_examples)
+    if config.algorithm.reconstruction is None and not np.any(test.y != PADDING):
+        chosen = config.dataset.clients is not None and not config.eval.all_clients
+        raise ConfigError(
+            "there is nothing to evaluate the model on: "
+            + ("dataset.clients have no test examples" if chosen else "the data set has no test examples"),
+            "set eval.all_clients=true, or choose other clients" if chosen else "choose a data set with a test split",
+        )
+    return test
 
 
 def _test_source(config: TrainConfig, dataset: FederatedDataset) -> FederatedDataset:
@@ -322,7 +419,7 @@ def _personalizer(
         aggregator=Mean(),
         distributor=Broadcast(),
         attack=NoAttack(),
-        client_schedule=Constant(),
+        client_schedule=config.client_schedule if algorithm.uses_client_optimizer else Constant(),
         server_schedule=Constant(),
     )
     return Personalizer(alone, dataset, _compiled(alone, dataset.spec), purpose, epochs)
@@ -380,7 +477,7 @@ def _model_bits(compiled: CompiledRound) -> int:
 
 def _measurement(path: str) -> str | None:
     """Returns the column of a metric that is not a common one."""
-    if path in _TRAIN_COLUMNS or path in _LEFT_OUT:
+    if path in _TRAIN_COLUMNS or path in _LEFT_OUT or path.endswith(f"/{REPORTS}"):
         return None
     # What a codec measures has the same name whatever it is wrapped in: a mean, clipping, zeroing.
     part, within, name = path.partition(f"/{CODING}/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
@@ -16,10 +17,14 @@ from fedcli.datasets.base import Examples
 from fedcli.datasets.sequences import cut_sequences
 from fedcli.errors import ConfigError, DataError
 from fedcli.models.vocabulary import encode, unknown_characters
+from fedcli.regular_file import read_regular
+from fedcli.shell import shown_path
 
 if TYPE_CHECKING:
     from fedcli.config.pretrain import PretrainConfig
 
+#: A text is held in memory, and so are the numbers of its characters.
+_MOST_BYTES = 2**30
 #: Stretches of the text of which each gives its end to the validation, where the text is long enough.
 _BLOCKS = 10
 
@@ -64,17 +69,20 @@ def read_text(path: str) -> str:
     """Reads a UTF-8 file, line ends as they are, without a byte order mark.
 
     Raises:
-        ConfigError: There is no such file, or it is no text: the message tells the first byte that is not.
+        ConfigError: There is no such file, it is no text (the message tells the first byte that is not), no regular
+            file, or has more than 1 GiB.
         DataError: It cannot be read.
     """
     file = Path(path).expanduser()
     try:
-        data = file.read_bytes()
+        data = read_regular(file, _MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte in the path
         raise ConfigError(f"{path}: no such file", "give a UTF-8 text file with --text FILE") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: a folder, not a file", "give a UTF-8 text file with --text FILE") from None
     except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EFBIG):
+            raise ConfigError(f"{path}: {error.strerror}", "give a UTF-8 text file, or a part of it") from None
         raise DataError(f"cannot read {path}: {error.strerror or error}", "check the file and your rights") from error
     zero = data.find(0)
     if zero >= 0:
@@ -85,7 +93,7 @@ def read_text(path: str) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(
             f"{path}: not UTF-8: byte {error.start} (line {line}) is 0x{data[error.start]:02x}",
-            f"if it is text, convert it: iconv -f latin1 -t utf-8 {path} > new.txt",
+            f"if it is text, convert it: iconv -f latin1 -t utf-8 {shown_path(path)} > new.txt",
         ) from None
 
 

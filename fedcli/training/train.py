@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fedcli.config.checks import check_clients_per_round
@@ -21,17 +21,23 @@ from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
 from fedcli.runtime.base import ClientWork, Kept, RoundResult
 from fedcli.runtime.tensorflow_settings import import_tensorflow
+from fedcli.shell import shown_path
 from fedcli.training.cohorts import Cohort, Spent
+from fedcli.training.inputs import load_inputs
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.observer import Observer
 from fedcli.training.privacy import Privacy
 from fedcli.training.sampling import ExampleOrder, seed_words
 
 if TYPE_CHECKING:
+    from fedcli.models.pretrained import Pretrained
     from fedcli.training.recorder import Progress, Recorder
     from fedcli.training.setup import Experiment
 
 _log = logging.getLogger(__name__)
+
+#: So many of the clients that a message is about are named.
+_NAMED = 5
 
 
 def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: Journal) -> dict[str, Any]:
@@ -53,22 +59,26 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
         stop = stack.enter_context(stop_after_round(observer.stopping))
         runtime = stack.enter_context(config.runtime.start(run.run_log))
         observer.preparing("importing TensorFlow and loading data")
-        dataset = stack.enter_context(_loading(config))
+        load = stack.enter_context(_loading(config))
         import_tensorflow()
         from fedcli.training.setup import Experiment
 
+        loaded = load()
+        journal.refuse_other(loaded.inputs)
         observer.preparing("compiling the round")
-        experiment = stack.enter_context(Experiment.build(config, dataset(), runtime))
-        progress = experiment.restore(run)
-        if progress is not None:
-            _refuse_fewer_rounds(config, progress.round)
-            journal.resumed(progress.round)
-        recorder = stack.enter_context(experiment.recording(run, progress))
+        experiment = stack.enter_context(Experiment.build(config, loaded.dataset, runtime))
+        resumed = experiment.restore(run)
+        progress = experiment.initial_progress(loaded.pretrained) if resumed is None else resumed
+        privacy = experiment.privacy(progress.state)
+        last = privacy.last_round(config.rounds)
+        _refuse_fewer_rounds(config, progress.round)
+        _refuse_less_epsilon(config, privacy, progress.round, last)
+        experiment.check_files(run, resumed)
+        # Whatever refuses to go on with a run comes before this, so that the run's folder stays as it is.
+        journal.begin(loaded.inputs, None if resumed is None else resumed.round)
+        recorder = stack.enter_context(experiment.recording(run, resumed))
 
-        if progress is None:
-            progress = experiment.initial_progress()
-            privacy = experiment.privacy(progress.state)
-            last = privacy.last_round(config.rounds)
+        if resumed is None:
             row: Row = {
                 "round": 0,
                 **experiment.evaluate(progress.state),
@@ -81,13 +91,10 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
             observer.started(0, last)
             observer.row(row)
         else:
-            privacy = experiment.privacy(progress.state)
-            last = privacy.last_round(config.rounds)
-            _refuse_less_epsilon(config, privacy, progress.round, last)
             observer.started(progress.round, last)
         if privacy.reason is not None:
             _log.warning("no epsilon is stated: %s", privacy.reason)
-        stack.enter_context(_privacy_recorded(privacy, config, journal, lambda: progress.round if progress else 0))
+        stack.enter_context(_privacy_recorded(privacy, config, journal, lambda: progress.round))
 
         for round in range(progress.round + 1, last + 1):
             _stop_if_asked(stop, progress.round, run, config.command)
@@ -101,6 +108,8 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
             finally:
                 journal.lost(experiment.runtime.losses - losses)
             seconds = time.perf_counter() - started
+            cohort = cohort.without(result.left_out)
+            _tell_left_out(cohort, result.left_out)
             measured = experiment.measured(result.metrics)
             spent = experiment.cohorts.spent(cohort, measured, progress.streams)
             progress = progress.after(result.state, spent, cohort.reported if experiment.compiled.kept else ())
@@ -109,6 +118,7 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
                 "round": round,
                 **measured,
                 **experiment.rates.row(round),
+                **cohort.row(),
                 **experiment.attackers_row(cohort),
                 **privacy.row(round),
                 **(experiment.evaluate(progress.state) if _is_evaluated(config, round, last) else {}),
@@ -122,7 +132,7 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
             if _is_evaluated(config, round, last):
                 _show_sample(experiment, recorder, progress)
             observer.row(row)
-            _refuse_divergence(config, row)
+            _refuse_divergence(config, row, cohort, result.left_out)
             if round % config.checkpoint.every == 0 or round == last or stop:
                 recorder.checkpoint(progress)
 
@@ -137,26 +147,50 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
     return summary
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """What a run is made from.
+
+    Attributes:
+        dataset: The clients and their examples.
+        inputs: Its fingerprints; see `fedcli.runs.inputs`.
+        pretrained: The model that a fine-tuning begins with.
+    """
+
+    dataset: FederatedDataset
+    inputs: dict[str, Any]
+    pretrained: Pretrained | None
+
+
 @contextmanager
-def _loading(config: TrainConfig) -> Iterator[Any]:
-    """Loads the data set in another thread, while this one imports TensorFlow.
+def _loading(config: TrainConfig) -> Iterator[Callable[[], _Loaded]]:
+    """Loads the data set and the pretrained model in another thread, while this one imports TensorFlow.
 
     Yields:
-        A function that waits for the data set.
+        A function that waits for them.
     """
-    with ThreadPoolExecutor(1, "fedcli-data") as pool:
-        future = pool.submit(config.load_dataset)
 
-        def loaded() -> FederatedDataset:
-            dataset = future.result()
-            check_clients_per_round(config, len(dataset.client_ids))
-            return dataset
+    def load() -> _Loaded:
+        dataset = config.load_dataset()
+        try:
+            return _Loaded(dataset, *load_inputs(config))
+        except BaseException:
+            dataset.close()
+            raise
+
+    with ThreadPoolExecutor(1, "fedcli-data") as pool:
+        future = pool.submit(load)
+
+        def loaded() -> _Loaded:
+            result = future.result()
+            check_clients_per_round(config, len(result.dataset.client_ids))
+            return result
 
         try:
             yield loaded
         finally:
             if future.exception() is None:
-                future.result().close()
+                future.result().dataset.close()
 
 
 @contextmanager
@@ -182,7 +216,7 @@ def _run_round(
 ) -> RoundResult:
     """Trains the clients that report.
 
-    With none, and no noise to add, the state stays, and only what the server sent can be measured.
+    If none does, and no noise is to be added, the state stays, and only the server's message can be measured.
     """
 
     def run(clients: Sequence[str], *, discard: bool = False) -> RoundResult:
@@ -196,18 +230,25 @@ def _run_round(
         )
 
     if cohort.reported:
-        return run(cohort.reported)
-    if config.aggregator.adds_noise:
-        # To go without the noise would tell that nobody took part. There is nothing that training measured.
+        result = run(cohort.reported)
+        if len(result.left_out) < len(cohort.reported):
+            return result
+    elif config.aggregator.server_adds_noise:
         result = run(())
-        known = {path: value for path, value in result.metrics.items() if not path.startswith("client_work/")}
-        return RoundResult(result.state, known)
-    if not experiment.measures_broadcast or not cohort.asked:
+    elif experiment.measures_broadcast and cohort.asked:
+        # Whom the message goes to does not change its length: any client will do. What it trains is thrown away.
+        result = replace(run(cohort.asked[:1], discard=True), left_out=())
+    else:
         return RoundResult(progress.state, {})
-    # Whom the message goes to does not change its length: any client will do. What it trains is thrown away.
-    metrics = run(cohort.asked[:1], discard=True).metrics
-    measured = {path: value for path, value in metrics.items() if path.startswith("distributor/")}
-    return RoundResult(progress.state, measured)
+    if config.aggregator.server_adds_noise:
+        # To go without the noise would tell that nobody took part. Training has measured nothing, and the clients' part
+        # of the state stays: the mean of no gradients, for example, is not finite.
+        known = {path: value for path, value in result.metrics.items() if not path.startswith("client_work/")}
+        leaves = zip(experiment.compiled.state, progress.state, result.state, strict=True)
+        state = [old if leaf.path.startswith("client_work/") else new for leaf, old, new in leaves]
+        return RoundResult(state, known, result.left_out)
+    measured = {path: value for path, value in result.metrics.items() if path.startswith("distributor/")}
+    return RoundResult(progress.state, measured, result.left_out)
 
 
 def _client_work(experiment: Experiment, round: int, client: str, kept: Kept | None) -> ClientWork:
@@ -252,7 +293,7 @@ def _resumable(error: WorkerError, stop: StopRequest, round: int, run: RunDirect
 
 
 def _how_to_go_on(run: RunDirectory, command: str) -> str:
-    return f"go on with: fedcli {command} --resume {os.path.relpath(run.path)}"
+    return f"go on with: fedcli {command} --resume {shown_path(run.path)}"
 
 
 def _refuse_fewer_rounds(config: TrainConfig, done: int) -> None:
@@ -270,7 +311,37 @@ def _refuse_less_epsilon(config: TrainConfig, privacy: Privacy, done: int, last:
         )
 
 
-def _refuse_divergence(config: TrainConfig, row: Mapping[str, Any]) -> None:
+def _tell_left_out(cohort: Cohort, not_finite: Sequence[str]) -> None:
+    """Logs which clients of a round did not report though they were there."""
+    idle = len(cohort.left_out) - len(not_finite)
+    if idle:
+        _log.info("round %d: %d of %d clients have no batch and do not report", cohort.round, idle, len(cohort.asked))
+    if not_finite:
+        _log.warning(
+            "round %d: %d of %d clients do not report, since their updates hold numbers that are not finite: %s",
+            *(cohort.round, len(not_finite), len(cohort.asked)),
+            ", ".join(not_finite[:_NAMED]) + (", ..." if len(not_finite) > _NAMED else ""),
+        )
+
+
+def _refuse_divergence(config: TrainConfig, row: Mapping[str, Any], cohort: Cohort, not_finite: Sequence[str]) -> None:
+    """Ends a run that has diverged.
+
+    Args:
+        config: The config.
+        row: The round's metrics.
+        cohort: The round's clients.
+        not_finite: Those of them that trained and whose updates are not finite.
+
+    Raises:
+        DivergedError: A loss or the server's update is not finite, or the update of no client was.
+    """
+    if not_finite and not cohort.reported and not config.aggregator.server_adds_noise:
+        raise DivergedError(
+            f"no update of the {len(not_finite)} clients that trained in round {row['round']} is finite: "
+            "training has diverged",
+            f"lower client_optimizer.learning_rate (now {config.client_optimizer.learning_rate:g})",
+        )
     for name in ("train/loss", "eval/loss"):
         value = row.get(name)
         if value is not None and not math.isfinite(value):

@@ -7,9 +7,10 @@ import pytest
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.coded import CodedAggregator
+from fedcli.errors import ConfigError
 from fedcli.models.mlp import MLP
 from fedcli.runtime.local import LocalRuntime
-from tests.runtime.conftest import SPEC, play, work  # noqa: F401 (a fixture)
+from tests.runtime.conftest import SPEC, play, sent_bits, work  # noqa: F401 (a fixture)
 
 MODEL = MLP(hidden_units=(8,))
 PARAMETERS = 36 * 8 + 8 + 8 * 4 + 4
@@ -103,7 +104,7 @@ def test_the_bits_are_those_of_what_a_client_sends(case):
     assert communication.broadcasted_bits == sum(np.asarray(x).nbytes * 8 for x in broadcast)
     # The update as it was before the coding is with them in the simulation only: it serves to measure the distortion.
     not_sent = 32 * PARAMETERS
-    assert sum(np.asarray(x).nbytes * 8 for x in sent) - not_sent == communication.aggregated_bits + measured(
+    assert sent_bits(program(case), sent) - not_sent == communication.aggregated_bits + measured(
         result.metrics, "stream_bits"
     )
 
@@ -117,6 +118,18 @@ def test_tensors_below_min_elements_are_sent_whole():
 
     # The ends of the range, a bit for each of the 100 numbers (in whole bytes), the others, and a count of clients.
     assert communication(process.next).aggregated_bits == 2 * 32 + 13 * 8 + 99 * 32 + 32
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_model_of_which_nothing_would_be_coded_is_refused(name):
+    import tensorflow_federated as tff
+
+    factory = aggregators[name](name=name, min_elements=101).build(weighted=False)
+    with pytest.raises(
+        ConfigError, match=r"aggregator\.min_elements=101: nothing would be coded.* 100 numbers"
+    ) as raised:
+        factory.create(tff.to_type([(np.float32, [99]), (np.float32, [100])]))
+    assert "aggregator.min_elements=100" in raised.value.hint
 
 
 @pytest.mark.parametrize("name", DEFAULTS)

@@ -1,6 +1,9 @@
+import numpy as np
 import pytest
 
+from fedcli.aggregators.entropy import Entropy
 from tests.aggregators.sizes import bits_sent, fields_with_problems
+from tests.compression.messages import INPUTS, transmit
 
 
 def test_bits_that_are_known_before_are_the_header_only():
@@ -22,3 +25,15 @@ def test_bits_that_are_known_before_are_the_header_only():
 )
 def test_problems_name_the_fields(keys, fields):
     assert fields_with_problems("entropy", **keys) == fields
+
+
+@pytest.mark.parametrize("code", ["huffman", "elias"])
+@pytest.mark.parametrize("kind", ["random", "heavy", "one_hot"])
+def test_a_finer_step_errs_less_with_either_code(code, kind):
+    x = INPUTS[kind]
+    rms = np.sqrt(np.mean(np.square(x)))
+    for step in (1.0, 0.1, 1e-3, 1e-5):
+        codec = Entropy(step=step, code=code).codec([x.shape])
+        decoded, _, _ = transmit(codec, x)
+        # Half a step a number, and the last bit of a float32.
+        assert np.sqrt(np.mean(np.square(decoded - x))) <= (0.5 * step + 1e-6) * rms

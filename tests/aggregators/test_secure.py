@@ -49,12 +49,12 @@ def test_the_servers_sum_is_that_of_the_integers_that_clients_send(program, play
     total = None
     for one in round.works:
         summed = client.summed(one, received)
-        total = summed if total is None else server.call("merge", [*total, *summed], (0,))
-    reported = server.call("report", total, (0,))
+        total = summed if total is None else server.merge(total, summed, (0,))
+    reported = server.call("report", total.total, (0,))
     for place in range(6, len(sent[0])):
         exact = [sum(int(x) for x in numbers) for numbers in zip(*(one[place].ravel() for one in sent), strict=True)]
         assert np.asarray(reported[place]).ravel().tolist() == exact
-    assert max(x.max() for x in sent[0][6:]) > 2**31  # what 32-bit sums would have lost
+    assert max(x.max() for x in sent[0][7:]) > 2**31  # what 32-bit sums would have lost
     assert Model.of(program, state).kernel.shape == (36, 4)
 
 
@@ -81,7 +81,8 @@ def test_what_a_client_sends_is_counted_in_bits(program):
     server, client = ServerSession(program), ClientSession(program)
     broadcast = server.call("prepare", server.call("initialize", (), (0,)), (0,))
     sent = [np.asarray(x) for x in client.update(work(0, 1), client.receive(broadcast))]
-    metrics, secure = sent[:6], sent[6:]
+    assert program.reports == 6
+    metrics, secure = sent[:6], sent[7:]
     assert all(x.min() >= 0 and x.max() < 2**32 for x in secure)
     # Numbers of 32 bits: the model's, the weight, and two for each of the norm and the range that are estimated. Of one
     # bit, ten counts of clients: all, those clipped, and those out of a range.

@@ -1,6 +1,7 @@
 """`fedcli data import`, and training on what was imported."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_bad_rows_are_shown_or_skipped(fedcli):
     assert error.endswith(
         "2 of 242 rows are bad: line 242: column a: '?' is no number; line 243: 1 fields instead of 4"
     )
-    assert hint.startswith("  try: mend them, or leave them out with --bad-rows skip")
+    assert hint.startswith("  try: fix them, or leave them out with --bad-rows skip")
 
     skipped = fedcli("data", "import", "farms", "bad.csv", *TABLE[1:], "--bad-rows", "skip")
     assert skipped.exit_code == 0
@@ -95,7 +96,7 @@ def test_bad_rows_are_shown_or_skipped(fedcli):
         ([*TABLE, "--delimiter", ";;"], "--delimiter ;;: not one character", "such as ;"),
         (["images", "--label", "x"], "--label: images is a folder", "--layout"),
         (["images", "--size", "28"], "--size 28: not HEIGHTxWIDTH", "--size 28x28"),
-        (["images", "--channels", "2"], "--channels 2: not a number of channels", "1 for grey"),
+        (["images", "--channels", "2"], "--channels 2: not a number of channels", "1 for gray"),
         (["images", "--layout", "CLIENT"], "--layout CLIENT: not a layout", "parts are CLIENT, LABEL"),
         (["texts", "--size", "28x28"], "--size: texts is a folder of texts", "for images"),
         (["cache"], "cache: no images and no texts there", "images end in .png"),
@@ -238,3 +239,68 @@ def test_inspect_refuses(fedcli, arguments, error):
     assert done.exit_code == 2
     assert error in done.stderr
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_readme_does_not_make_texts_of_images(fedcli, files):
+    (files / "images" / "README.txt").write_text("Photos of digits.")
+    (files / "images" / "LICENSE").write_text("CC0")
+    document = json.loads(fedcli("data", "import", "mine", "images", "--json").stdout)
+    assert (document["kind"], document["bad_rows"]) == ("image", 0)
+    # Other stray files are reported, not left out unasked.
+    (files / "images" / "w1" / "0" / "caption.txt").write_text("a zero")
+    done = fedcli("data", "import", "mine", "images", "--replace")
+    assert "1 of 61 files is bad: w1/0/caption.txt: not an image" in done.stderr
+
+
+def test_a_folder_of_both_is_what_the_options_say(fedcli, files):
+    for client in range(12):
+        for number in range(3):
+            Image.fromarray(np.zeros((4, 4), np.uint8)).save(files / "texts" / f"w{client}" / f"{number}.png")
+
+    def imported(*options):
+        done = fedcli("data", "import", "mine", "texts", "--bad-rows", "skip", "--replace", "--json", *options)
+        return done.exit_code, json.loads(done.stdout).get("kind")
+
+    # CLIENT/* has no LABEL, which images need.
+    assert imported("--kind", "texts") == (0, "text")
+    assert imported()[0] == 2
+    (files / "texts" / "w1" / "more").mkdir()
+    for number in range(40):
+        (files / "texts" / "w1" / f"{number}.txt").write_text("and so on\n")
+    assert imported() == (0, "text")
+    assert imported("--size", "4x4")[0] == 2
+    refused = fedcli("data", "import", "mine", "texts", "--kind", "sounds")
+    assert "--kind sounds: no such choice" in refused.stderr
+
+
+def test_a_pipe_is_no_source(fedcli, files):
+    os.mkfifo(files / "pipe.csv")
+    refused = fedcli("data", "import", "mine", "pipe.csv", "--label", "x")
+    assert refused.exit_code == 2
+    assert "pipe.csv: not a regular file" in refused.stderr
+
+
+def test_the_spellings_of_a_missing_value_can_be_chosen(fedcli, files):
+    rows = [(f"c{i % 3}", ["NA", "EU", "-9"][i % 3], i % 7) for i in range(60)]
+    write_csv(files / "regions.csv", rows, ("client", "region", "a"))
+    command = ("data", "import", "mine", "regions.csv", "--label", "region", "--features", "a", "--replace")
+    refused = fedcli(*command)
+    assert "20 of 60 rows are bad: line 2: no label (NA stands for a missing one; see --missing)" in refused.stderr
+    names = json.loads(fedcli(*command, "--missing", "", "--json").stdout)["classes"]
+    assert names == ["-9", "EU", "NA"]
+    found = fedcli(*command, "--missing", "-9.0, ?", "--bad-rows", "skip", "--json").stdout
+    assert (json.loads(found)["classes"], json.loads(found)["bad_rows"]) == (["EU", "NA"], 20)
+
+
+def test_an_index_is_no_input(fedcli, files):
+    rows = [(i, f"farm {i % 6}", "xy"[i % 2], i % 5, (i * 7) % 120) for i in range(120)]
+    write_csv(files / "pandas.csv", rows, ("", "farm", "label", "a", "number"))
+    done = fedcli("data", "import", "mine", "pandas.csv", "--label", "label", "--client", "farm")
+    assert "mine: 2 columns" in done.stderr
+    assert "note: not an input, since it has no name: column 1" in done.stderr
+    assert "note: an input that numbers the rows: number" in done.stderr
+    document = json.loads(
+        fedcli("data", "import", "it", "pandas.csv", "--label", "label", "--client", "farm", "--json").stdout
+    )
+    assert document["columns"] == ["a", "number"]
+    assert len(document["notes"]) == 2

@@ -174,7 +174,7 @@ def test_an_origin_that_nobody_answers_at_is_a_warning():
     assert "cannot be reached" in found.message
 
 
-def test_a_server_is_asked_for_headers_only():
+def test_a_server_is_asked_for_headers_only(monkeypatch):
     requests = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -189,7 +189,8 @@ def test_a_server_is_asked_for_headers_only():
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        found = check_origin(f"http://user:secret@127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("FEDCLI_ORIGIN", f"http://user:secret@127.0.0.1:{server.server_port}")
+        found = check_origin()
         server.shutdown()
         thread.join()
     assert requests == [f"/tff-datasets-public/{name}" for name in ARCHIVES]

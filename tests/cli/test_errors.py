@@ -117,7 +117,6 @@ MISTAKES = [
     (["hydra.searchpath=null"], ["hydra.searchpath=null"]),
     (["hydra.run.dir="], ["hydra.run.dir=:", "hydra.run.dir=PATH"]),
     (["hydra.verbose=5"], ["hydra.verbose=5"]),
-    (["hydra.output_subdir=/x"], ["hydra.output_subdir=/x"]),
     (["hydra.job.env_copy=[A_VARIABLE_OF_NOBODY]"], ["A_VARIABLE_OF_NOBODY"]),
     (["~hydra/launcher"], ["cannot be removed"]),
     (["-m", "hydra.sweep.dir=a,b"], ["hydra.sweep.dir=a,b", "the same for all jobs"]),

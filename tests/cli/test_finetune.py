@@ -199,3 +199,23 @@ def test_a_model_for_images_is_refused_for_text(shakespeare):
 def test_json_names_the_run(shakespeare, tiny):
     result = shakespeare("finetune", "--pretrained", str(tiny[0]), *SMALL, "rounds=1", "--json")
     assert json.loads(result.stdout)["rounds"] == 1
+
+
+def test_frozen_layers_are_refused_and_settings_of_the_training_left_out(shakespeare, tmp_path):
+    import tensorflow as tf
+
+    layers = tf.keras.layers
+    embedding = layers.Embedding(86, 8, input_shape=(None,))
+    gru = layers.GRU(16, return_sequences=True, kernel_regularizer="l2")
+    model = tf.keras.Sequential([embedding, gru, layers.Dense(86)])
+    embedding.trainable = False
+    model.save(tmp_path / "frozen.keras")
+    result = shakespeare("finetune", "--pretrained", str(tmp_path / "frozen.keras"), *SMALL)
+    assert result.exit_code == 2
+    first, second = result.stderr.strip().splitlines()
+    assert "layers that are not trainable (Embedding)" in first
+    assert "save the model again" in second
+    embedding.trainable = True
+    model.save(tmp_path / "free.keras")
+    run = run_of(shakespeare("finetune", "--pretrained", str(tmp_path / "free.keras"), *SMALL, "rounds=1"))
+    assert "fine-tuning goes without the file's kernel_regularizer of GRU" in (run / "run.log").read_text()

@@ -23,8 +23,9 @@ _SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
         ({"_target_": f"{_SUBMITIT}.LocalLauncher", "cpus_per_task": None}, 4, Spread(True, 2)),
         ({"_target_": f"{_SUBMITIT}.LocalLauncher", "cpus_per_task": 3}, 4, Spread(True, 3)),
         ({"_target_": f"{_SUBMITIT}.SlurmLauncher", "cpus_per_task": 3}, 4, Spread(True, None)),
-        ({"_target_": "hydra_plugins.x.RayLauncher", "ray": {"remote": {}}}, 4, Spread(True, 1)),
-        ({"_target_": "hydra_plugins.x.RayLauncher", "ray": {"remote": {"num_cpus": 2}}}, 4, Spread(True, 2)),
+        ({"_target_": "hydra_plugins.x.RayLauncher", "ray": {"remote": {}}}, 4, Spread(True, 1, True)),
+        ({"_target_": "hydra_plugins.x.RayLauncher", "ray": {"remote": {"num_cpus": 2}}}, 4, Spread(True, 2, True)),
+        ({"_target_": "hydra_plugins.x.RayLauncher", "ray": {"init": {"address": "auto"}}}, 4, Spread(True, 1)),
         ({"_target_": "somebody.OtherLauncher"}, 4, Spread(True, None)),
     ],
 )

@@ -162,7 +162,7 @@ def test_resume_refuses_other_jobs(sweep, invoke):
 
 def test_a_folder_holds_one_sweep(sweep):
     sweep("rounds=0", "seed=1,2")
-    result = sweep("rounds=0", "seed=3,4", code=1)
+    result = sweep("rounds=0", "seed=3,4", code=2)
     assert "holds a sweep already" in result.stderr
     assert [row["seed"] for row in jobs()] == ["1", "2"]
 

@@ -50,7 +50,7 @@ def test_numbers_may_be_written_as_text_or_whole():
         ("rounds", True, "rounds=true: must be a whole number"),
         ("rounds", [1], "rounds=[1]: must be a whole number"),
         ("output_dir", None, "output_dir=null: must be text"),
-        ("algorithm.weighted", "perhaps", "algorithm.weighted=perhaps: must be true or false"),
+        ("algorithm.weighted", "perhaps", "algorithm.weighted=perhaps: must be true or false or null"),
         ("client_optimizer.learning_rate", "abc", "client_optimizer.learning_rate=abc: must be a number"),
         ("dataset.max_batches_per_client", "x", "dataset.max_batches_per_client=x: must be a whole number or null"),
         ("dataset.clients", 1, "dataset.clients=1: must be a list or null"),

@@ -17,6 +17,7 @@ class Origin:
         body: What it serves.
         etag: The strong ETag that it gives; empty for none.
         ranges: Whether it answers Range with a part.
+        length: Whether it announces the length.
         faults: What the next answers are instead: a status, or how many bytes are sent before the connection
             breaks.
         requests: (path, Range header) of each request so far.
@@ -27,6 +28,7 @@ class Origin:
         self.body = body
         self.etag = '"v1"'
         self.ranges = True
+        self.length = True
         self.faults: list[tuple[str, int]] = []
         self.requests: list[tuple[str, str | None]] = []
         self.before_answer: Callable[[], None] = lambda: None
@@ -56,7 +58,8 @@ class Origin:
             handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
         if self.etag:
             handler.send_header("ETag", self.etag)
-        handler.send_header("Content-Length", str(total - start))
+        if self.length:
+            handler.send_header("Content-Length", str(total - start))
         handler.end_headers()
         handler.wfile.write(body[start : value if kind == "cut" else total])
 

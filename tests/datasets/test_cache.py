@@ -1,9 +1,11 @@
 import errno
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -296,3 +298,35 @@ def test_plain_log_lines_without_a_terminal(origin, caplog, capsys):
     lines = [record.getMessage() for record in caplog.records if record.name == "fedcli.datasets.progress"]
     assert [line.split(" ")[0] for line in lines] == ["fetching"] * 2 + ["unpacking"] * 2
     assert capsys.readouterr().out == ""
+
+
+def test_leftovers_beside_a_whole_file_are_removed(origin, archive):
+    """As left by a process that was killed when the file had its name, and its archive was still there."""
+    file = SOURCE.fetch(origin.url)
+    for name in ("tiny.sqlite.lzma", "tiny.sqlite.lzma.part", "tiny.sqlite.lzma.part.json", "tiny.sqlite.new"):
+        file.with_name(name).write_bytes(b"left")
+    assert SOURCE.fetch(origin.url) == file
+    assert names(file) == ["tiny.sqlite", "tiny.sqlite.json"]
+    assert len(origin.requests) == 1
+
+
+def test_the_fingerprint_is_that_of_the_examples(tmp_path, cache, monkeypatch):
+    """Not of the file: another mirror, SQLite or index gives the same."""
+    plain, other = write_database(tmp_path / "plain.sqlite"), write_database(tmp_path / "other.sqlite", clients=5)
+    indexed = tmp_path / "indexed.sqlite"
+    indexed.write_bytes(plain.read_bytes())
+    with closing(sqlite3.connect(indexed)) as connection:
+        connection.execute("CREATE INDEX mine ON examples (split_name, client_id)")
+        connection.execute("CREATE TABLE more (x)")
+        connection.commit()
+    found = {}
+    for source in (plain, indexed, other):
+        with serve(packed(source)) as server:
+            assert SOURCE.fingerprint(server.url) is None  # not fetched for it
+            SOURCE.fetch(server.url)
+            found[source] = SOURCE.fingerprint(server.url)
+            # It is computed once.
+            with monkeypatch.context() as patch:
+                patch.setattr("fedcli.datasets.sqlite.content_hash", None)
+                assert SOURCE.fingerprint(server.url) == found[source]
+    assert found[plain] == found[indexed] != found[other]

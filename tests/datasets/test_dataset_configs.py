@@ -14,7 +14,8 @@ HEAVY = """
 import sys
 from fedcli.datasets import datasets
 datasets.components
-import fedcli.datasets.importing.build, fedcli.datasets.importing.tables, fedcli.datasets.importing.folders
+import fedcli.datasets.importing.build, fedcli.datasets.importing.tables
+import fedcli.datasets.importing.images, fedcli.datasets.importing.texts
 import fedcli.datasets.inspect, fedcli.datasets.label_shares, fedcli.models.vocabulary, fedcli.partitions
 fedcli.partitions.partitions.components
 heavy = {"tensorflow", "sklearn", "scipy", "requests", "rich", "PIL", "pyarrow", "matplotlib"}

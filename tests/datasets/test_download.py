@@ -1,6 +1,8 @@
 import errno
 import os
+import shutil
 import socket
+from base64 import b64decode
 
 import pytest
 
@@ -159,6 +161,16 @@ def test_password_of_the_origin_is_not_shown(origin, tmp_path):
     assert "secret" not in caught.value.message
 
 
+def test_password_from_netrc(origin, tmp_path, monkeypatch):
+    sent = []
+    answer = origin.answer
+    origin.answer = lambda handler: (sent.append(handler.headers.get("Authorization")), answer(handler))
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login someone password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    download(f"{origin.url}/x", tmp_path / "x.part")
+    assert b64decode(sent[0].removeprefix("Basic ")) == b"someone:secret"
+
+
 def test_copies_from_a_folder(tmp_path):
     (tmp_path / "a b").write_bytes(BODY)
     download((tmp_path / "a b").as_uri(), tmp_path / "x.part")
@@ -183,3 +195,41 @@ def test_interrupted_copy_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         download((tmp_path / "source").as_uri(), tmp_path / "x.part")
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_folder_s_pipe_or_device_is_not_copied(tmp_path, kind):
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "source")
+    else:
+        (tmp_path / "source").symlink_to("/dev/zero")
+    with pytest.raises(DownloadError, match="not a regular file"):
+        download((tmp_path / "source").as_uri(), tmp_path / "x.part", hint="the hint")
+    assert not (tmp_path / "x.part").exists()
+
+
+def test_a_file_that_is_larger_than_any_is_refused(get, tmp_path, monkeypatch):
+    monkeypatch.setattr("fedcli.datasets.download._LARGEST", len(BODY) - 1)
+    with pytest.raises(DownloadError, match="it has more than 399,999 bytes"):
+        get()
+    assert not (tmp_path / "x.part").exists()
+
+
+def test_a_server_that_sends_without_end_is_cut_off(get, origin, tmp_path, monkeypatch):
+    """It announces no length."""
+    origin.length = False
+    monkeypatch.setattr("fedcli.datasets.download._LARGEST", 100_000)
+    with pytest.raises(DownloadError, match="it has more than 100,000 bytes"):
+        get()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("origin_is_a_folder", [False, True])
+def test_what_does_not_fit_on_the_disk_is_not_begun(origin, tmp_path, monkeypatch, origin_is_a_folder):
+    usage = shutil.disk_usage(tmp_path)._replace(free=len(BODY) - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    (tmp_path / "source").write_bytes(BODY)
+    url = (tmp_path / "source").as_uri() if origin_is_a_folder else f"{origin.url}/x"
+    with pytest.raises(OSError, match="No space left"):
+        download(url, tmp_path / "x.part", hint="the hint")
+    assert not (tmp_path / "x.part").exists()

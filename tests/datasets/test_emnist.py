@@ -1,9 +1,13 @@
+import sqlite3
 import threading
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from fedcli.datasets import datasets
+from fedcli.datasets.labelled import LabelledDataset
+from fedcli.datasets.sqlite import ClientDatabase
 from fedcli.errors import DataError
 
 
@@ -101,3 +105,60 @@ def test_no_letters_in_the_mirror(mirror):
         datasets["emnist"](name="emnist", only_digits=False).load()
     assert "dataset.only_digits=true" in caught.value.hint
     assert "storage.googleapis.com" in caught.value.hint
+
+
+@pytest.fixture
+def database(tmp_path, tensorflow):
+    """Opens a data set of 10 classes whose only training example has the features that it is called with."""
+
+    def opened(**features):
+        with closing(sqlite3.connect(tmp_path / "it.sqlite")) as connection:
+            connection.executescript(
+                "CREATE TABLE examples (split_name, client_id, serialized_example_proto);"
+                "CREATE TABLE client_metadata (client_id, split_name, num_examples);"
+                "INSERT INTO client_metadata VALUES ('anna', 'train', 1);"
+            )
+            connection.executemany(
+                "INSERT INTO examples VALUES (?, 'anna', ?)",
+                [(split, tf_example(tensorflow, **features)) for split in ("train", "test")],
+            )
+            connection.commit()
+        spec = datasets["emnist"](name="emnist").spec
+        return LabelledDataset(spec, ClientDatabase(tmp_path / "it.sqlite"), "pixels", "train", "test")
+
+    return opened
+
+
+def tf_example(tensorflow, label, pixels=784):
+    train = tensorflow.train
+    kind = "int64_list" if isinstance(label, int) else "float_list"
+    values = train.Int64List(value=[label]) if isinstance(label, int) else train.FloatList(value=[label])
+    features = {
+        "label": train.Feature(**{kind: values}),
+        "pixels": train.Feature(float_list=train.FloatList(value=[0.5] * pixels)),
+    }
+    return train.Example(features=train.Features(feature=features)).SerializeToString()
+
+
+@pytest.mark.parametrize("label", [10, 62, -1, 2**40, 2**32])
+def test_a_label_beyond_the_classes_is_refused(database, label):
+    with database(label=label) as dataset:
+        for read in (lambda: dataset.client("anna"), dataset.test, dataset.labels, lambda: dataset.pick(np.array([0]))):
+            with pytest.raises(DataError) as caught:
+                read()
+            assert f"has the label {label}, but there are 10 classes, 0 to 9" in caught.value.message
+        with pytest.raises(DataError, match=r"it\.sqlite: split train, client anna has the label"):
+            dataset.client("anna")
+
+
+@pytest.mark.parametrize("features", [{"label": 1.5}, {"label": 1, "pixels": 783}])
+def test_an_example_of_another_form_is_refused(database, features):
+    with database(**features) as dataset, pytest.raises(DataError) as caught:
+        dataset.client("anna")
+    assert "has an example that is not of the data set's form (" in caught.value.message
+    assert caught.value.hint.startswith("it needs pixels, float32 [28, 28, 1] and label, int64 []; ")
+
+
+def test_labels_within_the_classes_are_read(database):
+    with database(label=9) as dataset:
+        assert dataset.client("anna").y.tolist() == dataset.labels().tolist() == [9]

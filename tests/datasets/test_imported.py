@@ -13,9 +13,10 @@ from PIL import Image
 
 from fedcli.datasets import datasets
 from fedcli.datasets.importing.columns import ColumnNames
-from fedcli.datasets.importing.folders import ImageFolder, TextFolder
+from fedcli.datasets.importing.images import ImageFolder
 from fedcli.datasets.importing.store import check_name, imported_file, imported_names
 from fedcli.datasets.importing.tables import CsvTable
+from fedcli.datasets.importing.texts import TextFolder
 from fedcli.datasets.inspect import list_datasets
 from fedcli.datasets.sequences import cut_sequences
 from fedcli.errors import ConfigError, DataError, UsageError
@@ -182,3 +183,22 @@ def test_what_is_no_name(name):
 def test_names_that_are_data_sets(name):
     with pytest.raises(UsageError, match="that is a data set already"):
         check_name(name)
+
+
+def test_characters_outside_the_vocabulary_are_said_once_when_sequences_are_counted(
+    cache, tmp_path, tensorflow, caplog
+):
+    (tmp_path / "texts").mkdir()
+    for client in ("anna", "bo"):
+        (tmp_path / "texts" / f"{client}.txt").write_text("Zwölf~\n" * 10, encoding="utf-8")
+    imported(TextFolder(tmp_path / "texts", "CLIENT"))
+    with load() as dataset:
+        assert dataset.sizes() == dataset.sizes() == {"anna": 1, "bo": 1}
+    (record,) = caplog.records
+    # 8 of each client's 10 lines of 8 bytes are for training; ö has two bytes.
+    assert record.message == (
+        "48 of 128 bytes of the training text (38 %) are outside the vocabulary and read as 'd': '\\xf6' (16), '~' (16)"
+    )
+    with load(clients=["bo"]) as dataset:
+        dataset.sizes()
+    assert caplog.records[-1].message.startswith("24 of 64 bytes")

@@ -38,6 +38,27 @@ def test_folder_is_readable_and_without_password(tmp_path):
     assert "end" in long
 
 
+@pytest.mark.parametrize("origin", ["https://someone:secret@host/a", "https://secret@host", "ftp://a:secret@host"])
+def test_a_password_in_a_config_is_refused(origin):
+    with pytest.raises(ConfigError, match=r"\*\*\*@host") as caught:
+        resolve_origin(origin)
+    assert "secret" not in caught.value.message + caught.value.hint
+    assert "netrc" in caught.value.hint
+    assert "FEDCLI_ORIGIN" in caught.value.hint
+
+
+def test_a_password_in_the_environment_is_taken(monkeypatch):
+    monkeypatch.setenv("FEDCLI_ORIGIN", "https://someone:secret@host/a")
+    assert resolve_origin() == "https://someone:secret@host/a"
+
+
+def test_a_query_is_refused(monkeypatch):
+    monkeypatch.setenv("FEDCLI_ORIGIN", "https://host/a?signature=secret")
+    with pytest.raises(ConfigError, match="has a query") as caught:
+        resolve_origin()
+    assert "secret" not in caught.value.message + caught.value.hint
+
+
 def test_cache_dir(cache, monkeypatch, tmp_path):
     assert resolve_cache_dir() == cache
     assert resolve_cache_dir(tmp_path) == tmp_path

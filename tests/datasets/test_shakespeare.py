@@ -92,3 +92,12 @@ def test_list_of_all(tmp_path):
     assert found["emnist"].path.startswith(str(tmp_path))
     assert found["emnist"].disk_bytes > found["emnist"].download_bytes > 0
     assert all(listing.licence and listing.description and listing.url for listing in found.values())
+
+
+def test_characters_outside_the_vocabulary_are_said_once(config, caplog):
+    with config.load() as dataset:
+        sizes = dataset.sizes()
+        assert dataset.sizes() == sizes
+    said = [record.message for record in caplog.records if "outside the vocabulary" in record.message]
+    assert len(said) == 1
+    assert "bytes of the training text" in said[0]

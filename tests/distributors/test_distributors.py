@@ -12,7 +12,7 @@ from fedcli.distributors.quantize import Quantize
 from fedcli.runtime.local import LocalRuntime
 from fedcli.runtime.tff import TFF
 from tests.distributors.conftest import first_state
-from tests.runtime.conftest import work
+from tests.runtime.conftest import sent_bits, work
 
 CODED = [
     Quantize(bits=6, rounding="stochastic", code="huffman", min_elements=200),
@@ -100,7 +100,7 @@ def test_bits_are_those_of_what_is_really_sent(compiled, distributor):
     for round in (1, 2):
         broadcast = server.call("prepare", state, (round,))
         sent = client.update(work(0, round), client.receive(broadcast))
-        assert sum(x.nbytes * 8 for x in sent) == program.communication.aggregated_bits
+        assert sent_bits(program, sent) == program.communication.aggregated_bits
         total = server.call("accumulate", [*server.call("zero", (), (round,)), *sent], (round,))
         result = server.call("update", [*state, *server.call("report", total, (round,))], (round,))
         state, metrics = result[: len(state)], result[len(state) :]

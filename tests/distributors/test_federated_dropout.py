@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from fedcli.datasets.base import DataSpec
+from fedcli.distributors.broadcast import Broadcast
 from fedcli.distributors.federated_dropout import FederatedDropout
+from fedcli.models.cnn import CNN
+from fedcli.models.mlp import MLP
 from fedcli.runtime.local import LocalRuntime
 from tests.distributors.conftest import first_state
 from tests.runtime.conftest import work
@@ -66,6 +70,22 @@ def test_both_directions_carry_the_sub_model(compiled):
     # Beside the learning rate down, the sum of weights and the training metrics up.
     assert 32 * sub < bits.broadcasted_bits <= 32 * sub + 64
     assert 32 * sub < bits.aggregated_bits <= 32 * sub + 400
+
+
+@pytest.mark.parametrize("keep", [0.25, 0.5, 1.0])
+def test_the_work_of_an_example_is_that_of_its_multiplications(keep):
+    images = DataSpec("image", (28, 28, 1), "float32", (), 10, 5)
+    first, second, hidden = 32 * keep, 64 * keep, 512 * keep
+
+    def convolutional(first, second, hidden):
+        return 784 * 25 * first + 196 * 25 * first * second + 49 * second * hidden + hidden * 10
+
+    fraction = FederatedDropout(keep=keep).compute_fraction(CNN(), images)
+    assert fraction == pytest.approx(convolutional(first, second, hidden) / convolutional(32, 64, 512))
+    dense = (784 * 200 * keep + 200 * keep * 100 * keep + 100 * keep * 10) / (784 * 200 + 200 * 100 + 100 * 10)
+    mlp = FederatedDropout(keep=keep).compute_fraction(MLP(hidden_units=[200, 100]), images)
+    assert mlp == pytest.approx(dense)
+    assert Broadcast().compute_fraction(CNN(), images) == 1
 
 
 @pytest.mark.parametrize(

@@ -113,3 +113,16 @@ def test_more_keys_than_mlflow_takes_at_a_time(run, record):
     config = {f"group.key{number}": number for number in range(230)}
     MLflow().start(run, record, config).close("completed")
     assert len(only_run(run.mlflow)[1].data.params) == 230
+
+
+def test_a_run_that_a_killed_process_left_without_tags_is_taken_up(run, record):
+    """MLflow writes a new run's tags after the run: a second one would leave the first RUNNING for good."""
+    MLflow().start(run, record, CONFIG).close("interrupted")
+    mlflow, found = only_run(run.mlflow)
+    for tag in list(found.data.tags):
+        if tag.startswith("fedcli."):
+            mlflow.delete_tag(found.info.run_id, tag)
+    MLflow().start(run, record, CONFIG).close("completed")
+    mlflow, found = only_run(run.mlflow)
+    assert found.info.status == "FINISHED"
+    assert found.data.tags["fedcli.id"] == record.id

@@ -72,7 +72,7 @@ def save_quietly(model, path):
     with warnings.catch_warnings():
         # Keras asks for its new form of files.
         warnings.simplefilter("ignore", UserWarning)
-        model.save(path, include_optimizer=False)
+        model.save(path, **({} if path.suffix == ".keras" else {"include_optimizer": False}))
 
 
 def rewritten(source, target, change):
@@ -154,6 +154,64 @@ def test_dropout_and_softmax_do_not_matter(tensorflow, tmp_path):
     pretrained = load_pretrained(str(tmp_path / "model.keras"))
     assert pretrained.model == SMALL
     assert_same(pretrained.weights, model.get_weights())
+
+
+def embedding_gru_dense(layers, **of_gru):
+    gru = layers.GRU(4, return_sequences=True, **of_gru)
+    return [layers.Embedding(86, 3, input_shape=(None,)), gru, layers.Dense(86)]
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("frozen", [["Embedding"], ["GRU", "Dense"], ["Embedding", "GRU", "Dense"]])
+def test_layers_that_are_not_trainable_can_be_read_but_not_trained(tensorflow, tmp_path, frozen, suffix):
+    layers = embedding_gru_dense(tensorflow.keras.layers)
+    model = tensorflow.keras.Sequential(layers)
+    for layer in layers:
+        layer.trainable = type(layer).__name__ not in frozen
+    path = tmp_path / f"frozen{suffix}"
+    save_quietly(model, path)
+    pretrained = load_pretrained(str(path))
+    # In the order of the layers, whatever Keras calls them.
+    assert_same(pretrained.weights, [weight for layer in layers for weight in layer.get_weights()])
+    assert list(pretrained.frozen) == frozen
+    pretrained.check(TEXT)
+    with pytest.raises(ConfigError, match="not trainable") as caught:
+        pretrained.check_trainable()
+    assert ", ".join(frozen) in caught.value.message
+    assert "trainable = True" in caught.value.hint
+
+
+def test_a_model_that_is_not_trainable_as_a_whole(keras_file, tmp_path):
+    path = rewritten(keras_file, tmp_path / "frozen.keras", lambda config: config["config"].update(trainable=False))
+    assert load_pretrained(path).frozen == ("Embedding", "GRU", "Dense")
+    assert load_pretrained(str(keras_file)).frozen == ()
+    load_pretrained(str(keras_file)).check_trainable()
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_settings_of_the_training_are_told(tensorflow, tmp_path, suffix):
+    keras = tensorflow.keras
+    layers = embedding_gru_dense(
+        keras.layers, dropout=0.25, kernel_regularizer="l2", recurrent_constraint=keras.constraints.MaxNorm(2)
+    )
+    path = tmp_path / f"model{suffix}"
+    save_quietly(keras.Sequential([*layers[:1], keras.layers.Dropout(0.1), *layers[1:]]), path)
+    assert set(load_pretrained(str(path)).left_out) == {
+        "Dropout of 0.1",
+        "dropout=0.25 of GRU",
+        "kernel_regularizer of GRU",
+        "recurrent_constraint of GRU",
+    }
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_moving_averages_are_refused(tensorflow, tmp_path, suffix):
+    layers = tensorflow.keras.layers
+    model = tensorflow.keras.Sequential(
+        [layers.Flatten(input_shape=(28, 28, 1)), layers.BatchNormalization(), layers.Dense(10)]
+    )
+    save_quietly(model, tmp_path / f"model{suffix}")
+    assert "a layer of class BatchNormalization" in refused(tmp_path / f"model{suffix}", ConfigError)
 
 
 def test_dickens_has_the_logits_of_kerass_own_loader(tensorflow, monkeypatch, cache):

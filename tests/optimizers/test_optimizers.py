@@ -111,6 +111,41 @@ def test_defaults_build_and_descend(name):
     assert np.all(np.abs(weights) < np.abs(START))
 
 
+@pytest.mark.parametrize("name", ["adam", "yogi"])
+def test_the_correction_of_the_bias_is_a_factor_that_the_papers_step_lacks(name):
+    """Algorithm 2 of Reddi et al. steps by m / (sqrt(v) + tau), whatever the round."""
+    optimizer = optimizers[name](name=name, learning_rate=0.1, beta_1=0.9, beta_2=0.99, epsilon=0.001).build()
+    state = optimizer.initialize(tf.TensorSpec([3]))
+    weights, factors = tf.constant(START), []
+    for _ in range(400):
+        before = weights
+        state, weights = optimizer.next(state, before, tf.constant(CURVATURE))
+        step = 0.1 * state["accumulator"] / (np.sqrt(state["preconditioner"]) + 0.001)
+        factors.append(((before - weights) / step).numpy())
+    assert factors[0] == pytest.approx(1, rel=1e-3)
+    assert factors[12] == pytest.approx(0.469, rel=1e-2)
+    assert factors[399] == pytest.approx(0.991, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "moves"),
+    [
+        ("sgd", {}, False),
+        ("adagrad", {}, False),
+        ("rmsprop", {}, False),
+        ("sgd", {"momentum": 0.9}, True),
+        ("adam", {}, True),
+        ("adamw", {}, True),
+        ("yogi", {}, True),
+    ],
+)
+def test_some_optimizers_move_weights_on_that_get_an_update_of_zero(name, keys, moves):
+    optimizer = optimizers[name](name=name, **keys).build()
+    state, first = optimizer.next(optimizer.initialize(tf.TensorSpec([3])), tf.constant(START), tf.constant(CURVATURE))
+    _, then = optimizer.next(state, first, tf.zeros([3]))
+    assert np.any(np.not_equal(first, then)) == moves
+
+
 def test_sgd_without_momentum_keeps_no_velocity():
     build = optimizers["sgd"]
     plain = build(name="sgd").build().initialize(tf.TensorSpec([3]))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedcli.runs.atomic import remove_leftovers
 from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.events import truncate_events
@@ -72,9 +73,13 @@ def test_kill_at_any_moment(tmp_path: Path, lines: int) -> None:
         rows = read_metrics(run.metrics_csv)
         assert len(rows) > done
         assert [row["train/loss"] for row in rows] == [round / 3 for round in range(len(rows))]
-        checkpoint = CheckpointStore(run.checkpoints).latest()
+        store = CheckpointStore(run.checkpoints)
+        checkpoint = store.latest()
         assert checkpoint is not None
         assert checkpoint.round >= done
+        # What a run that goes on does first.
+        remove_leftovers(run.path)
+        store.clean(checkpoint.round)
         np.testing.assert_array_equal(checkpoint.tensors[0][1], np.full(100_000, checkpoint.round))
         with MetricsWriter(run.metrics_csv) as metrics:
             metrics.truncate_after(checkpoint.round)

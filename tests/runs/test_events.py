@@ -16,7 +16,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_g
 from tensorboard.util import tensor_util
 
 from fedcli.errors import RunDirectoryError
-from fedcli.runs.events import EventWriter, HParamColumn, truncate_events
+from fedcli.runs.events import EventWriter, HParamColumn, scalar_rounds, truncate_events
 from fedcli.runs.png import encode_png
 
 CONFIG = {"seed": 1, "aggregator.name": "mean", "client_optimizer.learning_rate": 0.02, "eval.every": None}
@@ -312,3 +312,17 @@ def test_closed_writer(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="closed"):
         writer.scalars(1, {"a": 1})
     assert read(tmp_path).Tags()["tensors"] == []  # no session was begun, so none ends
+
+
+def test_numbers_can_be_dropped_to_be_written_anew(tmp_path: Path) -> None:
+    with EventWriter(tmp_path) as writer:
+        for round in (0, 2):
+            writer.scalars(round, {"train/loss": 1 / (round + 1)})
+            writer.text(round, "sample", "words")
+    assert scalar_rounds(tmp_path) == {0, 2}
+    truncate_events(tmp_path, 2, keep_scalars=False)
+    assert scalar_rounds(tmp_path) == set()
+    write(tmp_path, range(3), resumed_after=2)
+    assert scalars(tmp_path) == losses(range(3))
+    assert [event.step for event in read(tmp_path).Tensors("sample")] == [0, 2]
+    assert scalar_rounds(tmp_path / "none") == set()

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fedcli.errors import RunDirectoryError
-from fedcli.runs.participants import Participant, ParticipantsWriter, read_participants
+from fedcli.runs.participants import Participant, ParticipantsWriter, lacks_participants, read_participants
 
 #: Ids come from the user's files: commas, quotes and line ends are possible.
 IDS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=6) | st.sampled_from([",", '"', "a\nb"])
@@ -72,3 +72,17 @@ def test_damage_elsewhere_is_named(tmp_path: Path):
         read_participants(path)
     with pytest.raises(RunDirectoryError, match="cannot read"):
         read_participants(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("lost", [None, 0, 1, 2])
+def test_what_metrics_count_and_the_file_lacks_is_noticed(tmp_path, lost):
+    path = tmp_path / "participants.csv"
+    everybody = [Participant(1, "a", "reported", 1, 1.0), Participant(1, "b", "cut", 1, 1.0)]
+    everybody.append(Participant(2, "a", "dropped", 1, 1.0))
+    write(path, [[it for index, it in enumerate(everybody) if index != lost]])
+    counts = [{"round": 1, "clients/reported": 1, "clients/cut": 1, "clients/dropped": 0}]
+    counts.append({"round": 2, "clients/reported": 0, "clients/cut": 0, "clients/dropped": 1, "clients/other": 7})
+    assert lacks_participants(path, counts) == (lost is not None)
+    path.unlink()
+    assert lacks_participants(path, counts)
+    assert not lacks_participants(path, [])

@@ -15,7 +15,7 @@ texts = st.lists(st.text(max_size=5), max_size=3)
 @given(
     record=st.builds(
         SweepRecord,
-        command=st.text(max_size=5),
+        command=st.sampled_from(["train", "finetune", "pretrain"]),
         overrides=texts,
         argv=texts,
         jobs=st.none() | st.lists(texts, max_size=3),

@@ -1,5 +1,6 @@
 """A small federated problem, compiled once for each aggregator."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -35,6 +36,23 @@ def work(client: int, round: int, count: int = 17, batch_size: int = 5, seed: in
         batch_size=batch_size,
         seed=(seed, 1000 * round + client),
     )
+
+
+def broken_work(client: int) -> ClientWork:
+    """Returns the work of a client with an input that is not a number, so that its update is not finite."""
+    honest = work(client, 1)
+
+    def read(name):
+        data = honest.read(name)
+        data.x[0] = np.nan
+        return data
+
+    return dataclasses.replace(honest, read=read)
+
+
+def sent_bits(program, sent) -> int:
+    """Counts the bits of what a client's work gives, but for whether it reports, which is not sent."""
+    return sum(8 * np.asarray(tensor).nbytes for place, tensor in enumerate(sent) if place != program.reports)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from fedcli.errors import ConfigError
 from fedcli.models.mlp import MLP
 from fedcli.runtime.local import Local, LocalRuntime
-from tests.runtime.conftest import SPEC, examples, work
+from tests.runtime.conftest import SPEC, broken_work, examples, work
 
 
 def same(a, b):
@@ -131,6 +132,50 @@ def test_a_client_without_examples_changes_nothing(compiled):
         with_empty = runtime.run_round(state, [work(0, 1), work(1, 1, count=0)], (0, 0))
         without = runtime.run_round(state, [work(0, 1)], (0, 0))
     assert same(with_empty.state, without.state)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("aggregator", ["mean", "compression"])
+def test_a_client_whose_update_is_not_finite_changes_nothing(compiled, aggregator, weighted):
+    program = compiled(aggregator, weighted)
+    with LocalRuntime(2, 10) as runtime:
+        runtime.load(program)
+        state = runtime.initial_state((0, 0))
+        with_broken = runtime.run_round(state, [work(0, 1), broken_work(1), work(2, 1)], (0, 0))
+        without = runtime.run_round(state, [work(0, 1), work(2, 1)], (0, 0))
+    assert same(with_broken.state, without.state)
+    assert with_broken.metrics == without.metrics
+    assert (with_broken.left_out, without.left_out) == (["1"], [])
+
+
+def test_groups_with_broken_clients_are_summed_alike_on_a_worker(compiled):
+    """`runtime=ray` sums groups of clients in the same order, whoever of them is left out."""
+    from fedcli.runtime.cluster.messages import Client, Setup
+    from fedcli.runtime.cluster.worker import Worker
+    from fedcli.runtime.engine.sessions import ServerSession
+
+    program = compiled("mean", False)
+    works = [broken_work(c) if c in (1, 2, 3, 5) else work(c, 1) for c in range(7)]
+    with LocalRuntime(1, 2) as runtime:
+        runtime.load(program)
+        state = runtime.initial_state((0, 0))
+        expected = runtime.run_round(state, works, (0, 0))
+    worker = Worker(pickle.dumps(Setup({}, pickle.dumps(dataclasses.replace(program, source=None)), None)))
+    server = ServerSession(program)
+    broadcast = server.call("prepare", state, (0, 0))
+    groups = [
+        pickle.dumps(
+            [Client(w.client, w.order, w.batch_size, w.seed, w.read(w.client), False) for w in works[i : i + 2]]
+        )
+        for i in range(0, 7, 2)
+    ]
+    sums = [worker.train(1, broadcast, (0, 0), group) for group in groups]
+    total = worker.merged((0, 0), [worker.merged((0, 0), sums[:2]), worker.merged((0, 0), sums[2:])])
+    assert total.left_out == expected.left_out == ["1", "2", "3", "5"]
+    assert sums[1].total is None
+    found = server.finish(state, total, (0, 0))
+    assert same(found.state, expected.state)
+    assert found.metrics == expected.metrics
 
 
 def test_an_error_of_a_client_reaches_the_caller(compiled):

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import signal
 import socket
+import time
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -21,6 +22,7 @@ from fedcli.runtime.ray import Ray
 from tests.runtime.conftest import work
 from tests.runtime.faulty import Fault, Faulty
 from tests.runtime.ray_cluster import ROOT, running
+from tests.runtime.strangers import STRANGERS, jobs_taken, listening
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
 
@@ -186,6 +188,60 @@ def test_a_node_without_the_data_is_refused(cluster, on_ray, compiled, theirs, t
     message = refused(on_ray, compiled, cluster.address, WithFile(tmp_path / "data.sqlite"))
     assert str(theirs / "cache" / "data.sqlite") in message
     assert reason in message
+
+
+def until_agents_run(folder, count):
+    """Waits until the agents of so many nodes serve whatever they serve: they log it then that they watch Ray."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        logs = (folder / "session_latest" / "logs").glob("dashboard_agent*.log")
+        if sum(log.read_text().count("raylet pid is") for log in logs) >= count:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the agents do not run")
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_strangers_cannot_run_programs_on_a_local_ray(on_ray, compiled, tmp_path, monkeypatch, stranger):
+    monkeypatch.setenv("MARK", mark := secrets.token_hex(16))
+    config = Ray(address="local", workers=1, start_timeout=120)
+    with config.start(tmp_path / "run.log") as runtime:
+        runtime.load(compiled(), Faulty())
+        until_agents_run(runtime._driver.folder / "r", 1)
+        addresses = listening(mark)
+        assert {address for address, _ in addresses} == {"127.0.0.1"}
+        assert not jobs_taken(stranger, addresses)
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_strangers_cannot_run_programs_on_a_cluster(stranger, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(16))
+    monkeypatch.setenv("MARK", mark := secrets.token_hex(16))
+    with running(1) as nodes:
+        until_agents_run(nodes.folder / "ray", 2)
+        addresses = [("127.0.0.1" if host in ("0.0.0.0", "::") else host, port) for host, port in listening(mark)]
+        assert not jobs_taken(stranger, addresses)
+
+
+def test_an_agent_that_takes_jobs_without_the_token_is_warned_of(on_ray, compiled, tmp_path, monkeypatch, caplog):
+    """And what the two tests above would find is found: Ray before 2.54 runs the stranger's program."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(16))
+    monkeypatch.setenv("MARK", mark := secrets.token_hex(16))
+    with running() as nodes:
+        nodes.add(agent_port=0)
+        until_agents_run(nodes.folder / "ray", 2)
+        on_ray(nodes.address, compiled(), "mean", Faulty(), rounds=1)
+        addresses = [("127.0.0.1" if host in ("0.0.0.0", "::") else host, port) for host, port in listening(mark)]
+        taken = jobs_taken("another user", addresses)
+    if tuple(map(int, version("ray").split(".")[:2])) >= (2, 54):
+        assert not taken
+        assert "without the token" not in caplog.text
+    else:
+        assert taken
+        assert "without the token" in caplog.text
+        assert any(f"127.0.0.2:{port}" in caplog.text for port, *_ in taken)
 
 
 def test_no_such_address_is_refused(on_ray, compiled):

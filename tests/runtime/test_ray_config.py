@@ -1,6 +1,8 @@
 """What of `runtime=ray` needs no Ray: its config, how data sets travel, and when a cluster is open to others."""
 
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
@@ -103,6 +105,23 @@ def test_an_open_cluster_is_warned_of():
     assert "no TLS" in warning([node("10.0.0.2")], [Secured(token=True, tls=False)])
 
 
+def test_an_open_agent_is_warned_of_on_one_machine_too():
+    open_agent = Secured(token=True, tls=True, open_agent="127.0.0.1:52365")
+    text = warning([node("127.0.0.1")], [BOTH, open_agent])
+    assert "without the token" in text
+    assert "127.0.0.1:52365" in text
+    assert "reachable from other machines" not in text
+    assert "--dashboard-agent-listen-port=-1" in text
+
+
+def test_every_ray_start_of_the_guide_closes_the_agent():
+    guide = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text().replace("\\\n", " ")
+    commands = [line for line in guide.splitlines() if re.match(r"(srun .*)?\s*ray start --", line)]
+    assert len(commands) == 4
+    assert all("--dashboard-agent-listen-port=-1" in command for command in commands)
+
+
 def test_a_closed_cluster_is_not():
     assert warning([node("10.0.0.2")], [BOTH]) is None
-    assert warning([node("127.0.0.1"), node("10.0.0.2", alive=False)], [Secured(token=False, tls=False)]) is None
+    alone = [node("127.0.0.1"), node("10.0.0.2", alive=False)]
+    assert warning(alone, [Secured(token=False, tls=False, open_agent="127.0.0.1:52365")]) is None

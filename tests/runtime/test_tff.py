@@ -6,6 +6,8 @@ import pytest
 from fedcli.models.mlp import MLP
 from fedcli.runtime.local import LocalRuntime
 from fedcli.runtime.tff import TFF
+from fedcli.training.weights import initial_weights, with_weights
+from tests.runtime.conftest import SPEC, broken_work, work
 
 
 @pytest.mark.parametrize(("aggregator", "hidden"), [("mean", (8,)), ("compression", (600,))])
@@ -25,6 +27,24 @@ def test_agrees_with_local(compiled, play, tmp_path, aggregator, hidden, weighte
     for ours, theirs in zip(local_metrics, tff_metrics, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-5)
     assert local_metrics[0] != local_metrics[1]
+
+
+@pytest.mark.parametrize("broken", [(1, 3), (0, 1, 2, 3)])
+def test_clients_whose_updates_are_not_finite_are_left_out_as_by_local(compiled, tmp_path, broken):
+    program = compiled("mean", False)
+    clients = [broken_work(number) if number in broken else work(number, 1) for number in range(4)]
+    found = []
+    for runtime in (LocalRuntime(2, 2), TFF().start(tmp_path / "run.log")):
+        with runtime:
+            runtime.load(program)
+            state = with_weights(
+                runtime.initial_state((0, 0)), program, initial_weights(MLP(hidden_units=[8]), SPEC, 0)
+            )
+            found.append(runtime.run_round(state, clients, (0, 1)))
+    ours, theirs = found
+    assert ours.left_out == theirs.left_out == [str(number) for number in broken]
+    for mine, other in zip(ours.state, theirs.state, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=2e-6)
 
 
 def test_problems_name_the_fields():

@@ -3,13 +3,20 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedcli.algorithms.fed_avg import FedAvg
+from fedcli.algorithms.fed_recon import FedRecon
+from fedcli.algorithms.fed_sgd import FedSGD
+from fedcli.algorithms.mime_lite import MimeLite
+from fedcli.algorithms.scaffold import Scaffold
 from fedcli.cli.hydra_bridge import HydraRequest, compose
 from fedcli.config.sampling import SamplingConfig
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import Examples, FederatedDataset
+from fedcli.distributors.federated_dropout import FederatedDropout
 from fedcli.runtime.engine.communication import Communication
 from fedcli.training.changes import ChangeAccount
 from fedcli.training.cohorts import Cohorts, Spent, Streams
@@ -34,9 +41,9 @@ class Sized(FederatedDataset):
         return int(client_id[1:])
 
 
-def cohorts(sampling=None, *, per_client=PER_CLIENT, changes=None, **keys):
+def cohorts(sampling=None, *, per_client=PER_CLIENT, changes=None, idle=(), **keys):
     config = dataclasses.replace(CONFIG, sampling=sampling or SamplingConfig(), **keys)
-    return Cohorts(config, Sized(), per_client, changes)
+    return Cohorts(config, Sized(), per_client, changes, idle)
 
 
 SAMPLINGS = st.builds(
@@ -90,6 +97,54 @@ def test_overselection_never_makes_a_round_longer(seed):
     assert len(some.cohort(1, Streams()).reported) == 10
 
 
+def simulated(**keys):
+    """The participants of a round in which all devices are alike and nothing takes time but the training."""
+    sampling = SamplingConfig(compute_sigma=0, bandwidth_sigma=0, seconds_per_example=1, simulate=True)
+    mine = cohorts(sampling, per_client=Communication(0, 0), **keys)
+    return mine.spent(mine.cohort(1, Streams()), {}, Streams()).participants
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "times"),
+    [
+        (FedAvg(), 1),
+        (FedSGD(), 1),
+        (Scaffold(), 1),
+        (MimeLite(), 2),
+        (FedRecon(support="same", reconstruction_epochs=4), 5),
+    ],
+)
+def test_time_counts_every_gradient_of_the_algorithm(algorithm, times):
+    for limits in ({}, {"client_epochs": 3}, {"max_batches_per_client": 2}, {"drop_remainder": True}):
+        participants = simulated(algorithm=algorithm, dataset=CONFIG.dataset.replace(**limits))
+        assert any(it.examples for it in participants)
+        assert [it.seconds for it in participants] == [times * it.examples for it in participants]
+
+
+@given(st.integers(0, 300), st.integers(1, 20), st.integers(1, 5))
+def test_reconstruction_takes_every_other_batch(num_examples, batch_size, epochs):
+    algorithm = FedRecon(reconstruction_epochs=epochs)
+    batches = [min(batch_size, num_examples - start) for start in range(0, num_examples, batch_size)]
+    expected = epochs * sum(batches[::2]) + sum(batches[1::2])
+    assert algorithm.computed_examples(num_examples, batch_size) == expected
+
+
+def test_a_smaller_model_takes_less_time():
+    distributor = FederatedDropout(keep=0.25)
+    fraction = distributor.compute_fraction(CONFIG.model, CONFIG.dataset.spec)
+    assert 0 < fraction < 0.25
+    participants = simulated(distributor=distributor)
+    assert [it.seconds for it in participants] == pytest.approx([fraction * it.examples for it in participants])
+
+
+def test_the_clients_that_are_cut_are_those_whose_work_takes_longest():
+    """At this deadline a client has time for 100 gradients: with two passes, for 50 of its examples."""
+    sampling = SamplingConfig(compute_sigma=0, bandwidth_sigma=0, seconds_per_example=1, deadline=100.0)
+    for algorithm, most in ((FedAvg(), 99), (MimeLite(), 50)):
+        mine = cohorts(sampling, per_client=Communication(0, 0), algorithm=algorithm, clients_per_round=100)
+        assert sorted(mine.cohort(1, Streams()).reported) == [f"c{i:02}" for i in range(most + 1)]
+
+
 def test_streams_are_expected_as_the_last_round_measured_them():
     # All devices alike, and a deadline that whoever sends more than the types say misses.
     sampling = SamplingConfig(deadline=1.0, compute_sigma=0, bandwidth_sigma=0, seconds_per_example=1e-6)
@@ -134,3 +189,36 @@ def test_a_round_without_a_report_is_no_change_of_the_model():
 
 def test_nothing_is_spent_at_first():
     assert Spent().counts() == {"clients/reported": 0, "clients/dropped": 0, "clients/cut": 0}
+
+
+@given(SAMPLINGS | st.just(SamplingConfig()), st.integers(0, 5), st.sets(st.sampled_from(Sized.client_ids)))
+def test_clients_without_a_batch_get_the_model_and_send_nothing(sampling, seed, idle):
+    mine = cohorts(sampling, seed=seed, idle=idle)
+    cohort = mine.cohort(1, Streams())
+    assert idle.isdisjoint(cohort.reported)
+    assert set(cohort.left_out) <= idle & set(cohort.asked)
+    assert cohort.row() == {"clients/left_out": len(cohort.left_out)}
+    spent = mine.spent(cohort, {}, Streams())
+    assert spent.bits.broadcasted_bits == len(cohort.asked) * PER_CLIENT.broadcasted_bits
+    if not sampling.is_simulated:
+        assert sorted([*cohort.reported, *cohort.left_out]) == sorted(cohort.asked)
+        assert spent.bits.aggregated_bits == len(cohort.reported) * PER_CLIENT.aggregated_bits
+        return
+    counts = spent.counts()
+    assert sum(counts.values()) + len(cohort.left_out) == len(cohort.asked)
+    outcomes = {it.client: it.outcome for it in spent.participants}
+    assert [client for client in cohort.asked if outcomes[client] == "left_out"] == cohort.left_out
+
+
+@given(st.integers(0, 5), st.integers(0, 10))
+def test_clients_whose_updates_are_not_finite_send_nothing(seed, count):
+    mine = cohorts(SamplingConfig(simulate=True), seed=seed)
+    before = mine.cohort(1, Streams())
+    cohort = before.without(before.reported[:count])
+    assert cohort.reported == before.reported[count:]
+    spent = mine.spent(cohort, {"aggregator/stream_bits": 100 * len(cohort.reported)}, Streams(up=100.0))
+    assert spent.bits.aggregated_bits == len(cohort.reported) * (PER_CLIENT.aggregated_bits + 100)
+    assert spent.streams.up == 100.0
+    assert [it.outcome for it in spent.participants].count("left_out") == count
+    # They trained, and the server waited for them.
+    assert spent.seconds == mine.spent(before, {}, Streams(up=100.0)).seconds

@@ -1,8 +1,12 @@
 """What the logger hears of a run, above all of one that is resumed."""
 
 import dataclasses
+import errno
+import logging
+import os
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fedcli.cli.hydra_bridge import HydraRequest, compose
 from fedcli.config.schema import TrainConfig
@@ -86,3 +90,46 @@ def test_a_logger_that_is_chosen_on_resume_hears_what_was_before(run):
     listener = Listener()
     measuring(run, listener, range(3, 5), resumed_after=2)
     assert listener.heard == [*((round, round / 2) for round in range(5)), "completed"]
+
+
+class FullDisk:
+    """A file that takes nothing."""
+
+    def __init__(self, file):
+        self.fileno, self.seek, self.closed = file.fileno, file.seek, False
+
+    def write(self, data):
+        raise OSError(errno.ENOSPC, "")
+
+
+def test_events_that_cannot_be_written_do_not_end_the_run(run, monkeypatch, caplog):
+    config = compose(HydraRequest("train", [], "abcdef"), TrainConfig)
+    measurements = Measurements(run, config, [], None)
+    (file,) = run.events.iterdir()
+    size = file.stat().st_size
+    with monkeypatch.context() as patch:
+        patch.setattr(measurements._events, "_file", FullDisk(measurements._events._file))
+        measurements.row({"round": 0, "eval/loss": 1.0})
+        measurements.text(0, "sample", "to be")
+        assert file.stat().st_size == size
+    assert [row["round"] for row in read_metrics(run.metrics_csv)] == [0]
+    (warning,) = [entry for entry in caplog.records if entry.levelno >= logging.WARNING]
+    assert "TensorBoard's events" in warning.getMessage()
+    assert "No space left on device; the run goes on" in warning.getMessage()
+    # There is space again.
+    measurements.row({"round": 1, "eval/loss": 0.5})
+    measurements.close(None)
+    shown = EventAccumulator(str(run.events)).Reload()
+    assert [event.step for event in shown.Tensors("eval/loss")] == [1]
+
+
+def test_events_that_cannot_be_closed_do_not_end_the_run(run, monkeypatch):
+    config = compose(HydraRequest("train", [], "abcdef"), TrainConfig)
+    measurements = Measurements(run, config, [], None)
+    measurements.row({"round": 0, "eval/loss": 1.0})
+
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    measurements.close(None)

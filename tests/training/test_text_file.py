@@ -1,5 +1,6 @@
 """The text that `fedcli pretrain` trains on, and the checks of its config."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -92,3 +93,19 @@ def test_the_length_that_the_error_asks_for_is_enough(config, tmp_path):
     enough = int(caught.value.hint.split()[3].replace(",", ""))
     (tmp_path / "text.txt").write_text(TEXT[:enough])
     check_pretraining(config)
+
+
+def test_a_pipe_and_a_device_are_no_texts(tmp_path):
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "link.txt").symlink_to("/dev/zero")
+    for path in (tmp_path / "pipe.txt", "/dev/zero", tmp_path / "link.txt"):
+        with pytest.raises(ConfigError, match=f"{path}: not a regular file"):
+            read_text(str(path))
+
+
+def test_a_text_that_would_fill_the_memory_is_refused(tmp_path):
+    with (tmp_path / "sparse.txt").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(ConfigError, match=r"sparse\.txt: more than 1,073,741,824 bytes") as caught:
+        read_text(str(tmp_path / "sparse.txt"))
+    assert caught.value.hint

@@ -23,8 +23,9 @@ def collected(rule: Rule, *, weighted: bool) -> tff.aggregators.AggregationFacto
     a row for each client: TFF's MapReduce form knows sums alone, and so a round's memory grows with its clients. The
     rows are in the order in which clients are summed, which is the same whatever executes the round.
 
-    Updates that hold a number that is not finite are left out, and so are those of weight 0: of clients without
-    examples, or whose training has diverged. How many is measured as `left_out`. If none remains, the result is zero.
+    Updates that hold a number that is not finite, as an attack can make them, are left out. How many is measured as
+    `left_out`. If none remains, the result is zero. Updates of weight 0 are left out too: only TFF's own runtime sends
+    them here, before it knows whose they are.
 
     Args:
         rule: Computes the result.

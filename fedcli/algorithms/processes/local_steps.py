@@ -138,9 +138,18 @@ def trained(
         first: Weights before.
         last: The same weights afterwards.
     """
-    update, has_non_finite = tensor_utils.zero_all_if_any_non_finite(
-        tuple(a - b for a, b in zip(first, last, strict=True))
-    )
+    return checked(model, tuple(a - b for a, b in zip(first, last, strict=True)), steps)
+
+
+def checked(model: tff.learning.models.VariableModel, update: Tensors, steps: Steps) -> Trained:
+    """Makes the result of an update, which becomes zero if a number of it is not finite.
+
+    Args:
+        model: The model, with its metrics.
+        update: What the client is to send.
+        steps: What it was computed from.
+    """
+    update, has_non_finite = tensor_utils.zero_all_if_any_non_finite(update)
     is_finite = tf.equal(has_non_finite, 0)
     metrics = tf.nest.map_structure(
         lambda total: tf.where(is_finite, total, tf.zeros_like(total)), model.report_local_unfinalized_metrics()

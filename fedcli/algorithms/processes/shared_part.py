@@ -165,5 +165,8 @@ class _PartialModelFn:
     def of(self, model: ModelConfig | SubModel) -> _PartialModelFn:
         return _PartialModelFn(self._model_fn.of(model), self._of)
 
+    def counting_targets(self) -> _PartialModelFn:
+        return _PartialModelFn(self._model_fn.counting_targets(), self._of)
+
     def __call__(self) -> _PartialModel:
         return _PartialModel(self._model_fn(), self._of)

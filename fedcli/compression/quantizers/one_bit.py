@@ -3,7 +3,8 @@
 Vargaftik et al. 2021, "DRIVE: One-bit Distributed Mean Estimation", https://arxiv.org/abs/2105.08339 (after a random
 rotation); without a rotation: Bernstein et al. 2018, "signSGD: Compressed Optimisation for Non-Convex Problems",
 https://arxiv.org/abs/1802.04434, with the scale of Karimireddy et al. 2019, "Error Feedback Fixes SignSGD and other
-Gradient Compression Schemes", https://arxiv.org/abs/1901.09847.
+Gradient Compression Schemes", https://arxiv.org/abs/1901.09847, but without their error feedback: a client forgets
+what the signs lost.
 """
 
 from __future__ import annotations

@@ -16,9 +16,6 @@ import tensorflow as tf
 from fedcli.compression.codec import Message, uniform
 from fedcli.compression.quantized import Quantizer
 
-#: With steps of a tenth of the root mean square and more, hardly any number is further out.
-_LARGEST_BOUNDED = 127
-
 
 class Step(Quantizer):
     """Multiples of a step that each client sets in proportion to its own numbers.
@@ -27,26 +24,21 @@ class Step(Quantizer):
         size: Numbers in the vector.
         step: The step, in units of the vector's root mean square.
         rounding: See `quantize`.
-        bounded: Whether multiples are limited to -127 ... 127 and numbered from 0, for codes with a table.
     """
 
-    def __init__(self, size: int, step: float, rounding: str, *, bounded: bool) -> None:
+    def __init__(self, size: int, step: float, rounding: str) -> None:
         super().__init__(size)
-        self.alphabet = 2 * _LARGEST_BOUNDED + 1 if bounded else None
         self._step = step
         self._rounding = rounding
 
     def quantize(self, x: tf.Tensor, parameters: Any, seed: tf.Tensor) -> tuple[tf.Tensor, Message]:
         """Returns multiples of the step, and the number that one of them stands for (32 bits)."""
         symbols, scale = quantize(x, self._step * root_mean_square(x), self._rounding, seed)
-        if self.alphabet:
-            symbols = tf.clip_by_value(symbols, -_LARGEST_BOUNDED, _LARGEST_BOUNDED) + _LARGEST_BOUNDED
         return symbols, OrderedDict(scale=scale)
 
     def dequantize(self, symbols: tf.Tensor, header: Message) -> tf.Tensor:
         """Multiplies."""
-        first = -_LARGEST_BOUNDED if self.alphabet else 0
-        return tf.cast(symbols + first, tf.float32) * header["scale"]
+        return tf.cast(symbols, tf.float32) * header["scale"]
 
 
 def quantize(x: tf.Tensor, step: tf.Tensor, rounding: str, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -19,13 +19,14 @@ import numpy as np
 
 from fedcli.datasets.cache import install
 from fedcli.datasets.importing.features import INPUT_FEATURES
+from fedcli.datasets.importing.row_numbers import RowNumbers
 from fedcli.datasets.importing.rows import BadRow, Row, Source
 from fedcli.datasets.importing.split import Fraction, Splitter
-from fedcli.datasets.importing.store import ABOUT_TABLE, BAD_ROWS_TABLE, About
+from fedcli.datasets.importing.store import ABOUT_TABLE, BAD_ROWS_TABLE, About, read_about
 from fedcli.datasets.sqlite import TEST, TRAIN, add_index
 from fedcli.datasets.tf_example import serialize_example
-from fedcli.errors import DataError, UsageError
-from fedcli.models.vocabulary import VOCABULARY
+from fedcli.errors import DataError, FedcliError, UsageError
+from fedcli.models.vocabulary import unknown_bytes
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ _log = logging.getLogger(__name__)
 SHOWN_BAD_ROWS = 5
 #: More classes than this are none, but numbers that were measured.
 _MOST_CLASSES = 10_000
-_CHARACTERS = "".join(VOCABULARY).encode()
 #: Rows written at once.
 _BATCH = 256
 
@@ -47,12 +47,14 @@ class Request:
         path: The source's path, for people.
         fraction: How to split, where the source does not say it.
         skip_bad_rows: Whether bad rows are left out; otherwise there are to be none.
+        replace: Whether an imported data set that has the name already is replaced.
     """
 
     name: str
     path: str
     fraction: Fraction
     skip_bad_rows: bool = False
+    replace: bool = False
 
 
 @dataclass
@@ -76,12 +78,14 @@ class _Survey:
         clients: Rows of each client.
         splits: Rows of each split, where the source says which is whose.
         labels: Rows of each class.
+        numbering: Inputs of a table that number its rows.
         bad: Rows that cannot be used.
     """
 
     clients: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
+    numbering: list[str] = field(default_factory=list)
     bad: _Bad = field(default_factory=_Bad)
 
 
@@ -91,26 +95,53 @@ def import_source(source: Source, request: Request, file: Path) -> About:
     Args:
         source: What to import.
         request: How.
-        file: Where in the cache. What is there is replaced.
+        file: Where in the cache.
 
     Returns:
         What was made, which the database says too.
 
     Raises:
-        UsageError: The source is not such that a federated data set can be made of it.
+        UsageError: The source is not such that a federated data set can be made of it, or the name is taken.
         DataError: It has bad rows, or the cache cannot be written.
     """
+    refuse_taken(request, file)
     _log.info("reading %s", request.path)
     survey = _survey(source, request)
     _check(source, survey, request)
     made: list[About] = []
     _log.info("writing %s", file)
-    install(file, request.path, lambda new: made.append(_write(source, survey, request, new)))
+
+    def write(new: Path) -> None:
+        # Again, now that no other process writes the file: one may have finished since.
+        refuse_taken(request, file)
+        made.append(_write(source, survey, request, new))
+
+    install(file, request.path, write)
     return made[0]
+
+
+def refuse_taken(request: Request, file: Path) -> None:
+    """Refuses a name that an imported data set has already, unless it is to be replaced.
+
+    Args:
+        request: What to import.
+        file: Where in the cache it would be.
+
+    Raises:
+        UsageError: The name is taken.
+    """
+    if request.replace or not file.exists():
+        return
+    try:
+        by = f", by {read_about(request.name, file.parent.parent).source}"
+    except FedcliError:
+        by = ""  # damaged, which is no reason to write over it unasked
+    raise UsageError(f"{request.name}: that name is taken{by}", "choose another name, or replace it with --replace")
 
 
 def _survey(source: Source, request: Request) -> _Survey:
     found = _Survey()
+    numbering = RowNumbers(source.columns)
     for row in source.rows(contents=False):
         if isinstance(row, BadRow):
             found.bad.add(row)
@@ -125,6 +156,9 @@ def _survey(source: Source, request: Request) -> _Survey:
                     f"{request.path}: more than {_MOST_CLASSES:,} different labels, such as {row.label}",
                     "labels are classes: name another column, or put what was measured into classes first",
                 )
+        if isinstance(row.content, np.ndarray) and source.columns:
+            numbering.add(row.content)
+    found.numbering = numbering.found()
     return found
 
 
@@ -166,7 +200,7 @@ def _refuse_bad_rows(bad: _Bad, good: int, source: Source, request: Request) -> 
         raise DataError(
             f"{request.path}: {bad.count:,} of {good + bad.count:,} {source.unit} "
             f"{'is' if bad.count == 1 else 'are'} bad: {_listed(bad)}",
-            "mend them, or leave them out with --bad-rows skip, which reports each; nothing was written",
+            "fix them, or leave them out with --bad-rows skip, which reports each; nothing was written",
         )
 
 
@@ -238,16 +272,24 @@ def _write(source: Source, survey: _Survey, request: Request, file: Path) -> Abo
             source=request.path,
             split=source.split_from or str(request.fraction),
             imported_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            notes=[*source.notes, *_numbering_note(survey.numbering)],
         )
         if not about.train_examples or not about.test_examples:
             raise DataError(
                 f"{request.path}: without the {bad.count:,} bad {source.unit} a split is empty: {_listed(bad)}",
-                "mend them; nothing was written",
+                "fix them; nothing was written",
             )
         connection.execute("INSERT INTO fedcli_import VALUES (?)", (about.to_json(),))
         connection.execute("COMMIT")
         add_index(connection)
     return about
+
+
+def _numbering_note(columns: list[str]) -> list[str]:
+    if not columns:
+        return []
+    which = "an input that numbers" if len(columns) == 1 else "inputs that number"
+    return [f"{which} the rows: {', '.join(columns)}; if that tells the order alone, leave it out of --features"]
 
 
 def _examples(
@@ -273,8 +315,7 @@ def _example(row: Row, feature: str, labels: dict[str, int], splitter: Splitter)
     split = row.split or splitter.split_of(row.client)
     assert row.content is not None
     if isinstance(row.content, bytes):
-        strange = len(row.content.translate(None, delete=_CHARACTERS))
-        return split, row.client, serialize_example({feature: row.content}), strange
+        return split, row.client, serialize_example({feature: row.content}), len(unknown_bytes(row.content))
     assert row.label is not None
     inputs = np.ascontiguousarray(row.content, np.float32)
     return split, row.client, serialize_example({feature: inputs, "label": labels[row.label]}), 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -9,13 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from fedcli.datasets.importing.rows import Row, label_of, name_of, number_of, split_of, text_of
+from fedcli.datasets.importing.missing import SPELLINGS, Missing
+from fedcli.datasets.importing.rows import Row, RowError, label_of, name_of, number_of, split_of, text_of
 from fedcli.errors import UsageError
 
 #: The client of every row where no column names one.
 ONE_CLIENT = "all"
 #: More columns than this are not listed.
 _LISTED = 20
+#: Columns that hold row names and have no name of their own: pandas' `to_csv` and R's `write.csv` write them without a
+#: name, pandas and readr read them back as `Unnamed: 0` and `...1`, pandas' Parquet calls them `__index_level_0__`.
+_ROW_NAMES = re.compile(r"|Unnamed: \d+(_level_\d+)?|\.\.\.\d+|__index_level_\d+__", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,9 @@ class ColumnNames:
         label: The class of a row.
         client: Whose row it is; None if all rows are one client's.
         split: `train` or `test`; None if there is no such column.
-        features: The inputs; None for all columns that are nothing else.
+        features: The inputs; None for all columns that are nothing else and have a name.
         text: The text of a row: then there is neither label nor features.
+        missing: Spellings of a missing value; None for the usual ones.
     """
 
     label: str | None = None
@@ -35,6 +41,7 @@ class ColumnNames:
     split: str | None = None
     features: Sequence[str] | None = None
     text: str | None = None
+    missing: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,15 @@ class Columns:
         names: What the user said.
         positions: Position of each column in use.
         features: Names of the inputs, in order.
+        missing: Tells which values are missing.
+        left_out: Columns without a name, which are no inputs, for people.
     """
 
     names: ColumnNames
     positions: dict[str, int]
     features: list[str] = field(default_factory=list)
+    missing: Missing = field(default_factory=Missing)
+    left_out: list[str] = field(default_factory=list)
 
     @classmethod
     def find(cls, names: ColumnNames, header: Sequence[str], file: str) -> Columns:
@@ -76,7 +87,14 @@ class Columns:
             if column is not None:
                 _check(option, column, header, file)
         others = {names.label, names.client, names.split}
-        features = [] if names.text is not None else list(names.features or (c for c in header if c not in others))
+        features, left_out = list(names.features or ()), []
+        if names.text is None and not features:
+            features = [column for column in header if column not in others and not _ROW_NAMES.fullmatch(column)]
+            left_out = [
+                f"column {position}{f' ({column})' if column else ''}"
+                for position, column in enumerate(header, 1)
+                if column not in others and _ROW_NAMES.fullmatch(column)
+            ]
         for column in features:
             _check("--features", column, header, file)
             if column in others:
@@ -89,7 +107,8 @@ class Columns:
                 f"{file}: no column is left for the inputs", f"give --features COLUMN,...; {_listed(header)}"
             )
         used = [column for column in (*given.values(), *features) if column is not None]
-        return cls(names, {column: header.index(column) for column in used}, features)
+        missing = Missing(SPELLINGS if names.missing is None else names.missing)
+        return cls(names, {column: header.index(column) for column in used}, features, missing, left_out)
 
     def row(self, values: Sequence[Any]) -> Row:
         """Reads a row.
@@ -101,16 +120,44 @@ class Columns:
             RowError: It cannot be used.
         """
         names = self.names
-        client = ONE_CLIENT if names.client is None else name_of(values[self.positions[names.client]], "client")
-        split = None if names.split is None else split_of(values[self.positions[names.split]])
+        client = ONE_CLIENT if names.client is None else name_of(self._value(values, names.client, "client"), "client")
+        split = None if names.split is None else split_of(self._value(values, names.split, "split"))
         if names.text is not None:
-            text = text_of(values[self.positions[names.text]])
+            text = text_of(self._value(values, names.text, "text"))
             # Texts of a client are joined: without a line end the words at the seams would grow together.
             return Row(client, split, None, text if text.endswith(b"\n") else text + b"\n")
         assert names.label is not None
-        label = label_of(values[self.positions[names.label]])
-        numbers = [number_of(values[self.positions[column]], column) for column in self.features]
+        label = label_of(self._value(values, names.label, "label"))
+        numbers = [self._number(values, column) for column in self.features]
         return Row(client, split, label, np.array(numbers, np.float32))
+
+    def _number(self, values: Sequence[Any], column: str) -> float:
+        if self.missing.has_numbers:
+            return number_of(self._value(values, column), column)
+        try:
+            return number_of(values[self.positions[column]], column)
+        except RowError:
+            # Only now, since a table has many numbers: a spelling of a missing value is none.
+            self._value(values, column)
+            raise
+
+    def _value(self, values: Sequence[Any], column: str, what: str | None = None) -> Any:
+        """Returns a row's value in a column.
+
+        Args:
+            values: A value for each column of the table.
+            column: The column.
+            what: What it is, for the reason; None for an input.
+
+        Raises:
+            RowError: A text there stands for a missing value.
+        """
+        value = values[self.positions[column]]
+        spelling = self.missing.spelling(value)
+        if spelling is not None:
+            no_value = f"column {column}: no value" if what is None else f"no {what}"
+            raise RowError(f"{no_value} ({spelling} stands for a missing one; see --missing)")
+        return value
 
 
 def _check(option: str, column: str, header: Sequence[str], file: str) -> None:

@@ -80,6 +80,10 @@ class Source(Protocol):
     def split_from(self) -> str | None:
         """What names the split, for people; None where nothing does."""
 
+    @property
+    def notes(self) -> list[str]:
+        """What people should know of how the source was read, a sentence each; complete after `rows` ended."""
+
     def rows(self, contents: bool) -> Iterator[Row | BadRow]:
         """Reads all rows, in order.
 

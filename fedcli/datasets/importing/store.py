@@ -15,6 +15,7 @@ from fedcli.config.suggest import did_you_mean
 from fedcli.datasets.cache import is_intact
 from fedcli.datasets.origin import resolve_cache_dir
 from fedcli.errors import ConfigError, DataError, UsageError
+from fedcli.shell import shell_word
 
 _SUFFIX = ".sqlite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -43,6 +44,7 @@ class About:
         source: Path of what was imported.
         split: How train and test were split, for people.
         imported_at: When, ISO 8601 in UTC.
+        notes: What people should know of how the source was read, a sentence each.
         version: Of this form.
     """
 
@@ -60,6 +62,7 @@ class About:
     source: str
     split: str
     imported_at: str
+    notes: Sequence[str] = ()
     version: int = 1
 
     def to_json(self) -> str:
@@ -116,7 +119,7 @@ def read_about(name: str, cache_dir: str | Path | None = None) -> About:
         names = imported_names(cache_dir)
         raise ConfigError(
             f"dataset.source={name}: no imported data set of that name in {_folder(cache_dir)}",
-            did_you_mean(name, names) if names else f"make it with fedcli data import {name} FILE",
+            did_you_mean(name, names) if names else f"make it with fedcli data import {shell_word(name)} FILE",
         )
     try:
         uri = f"file:{quote(str(file))}?mode=ro&immutable=1"
@@ -128,6 +131,8 @@ def read_about(name: str, cache_dir: str | Path | None = None) -> About:
                 f"{file} was imported by a later fedcli (form {document['version']})",
                 "install that, or import it again",
             )
+        # Imports of earlier versions have no notes.
+        document = {"notes": [], **document}
         return About(**{field.name: document[field.name] for field in fields(About)})
     except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
         raise damaged(name, file) from error
@@ -145,7 +150,9 @@ def check_intact(name: str, file: Path) -> None:
 
 def damaged(name: str, file: Path) -> DataError:
     """Returns the error for a file that was changed or only half copied."""
-    return DataError(f"{file} is not what was imported", f"import it again: fedcli data import --replace {name} ...")
+    return DataError(
+        f"{file} is not what was imported", f"import it again: fedcli data import --replace {shell_word(name)} FILE"
+    )
 
 
 def _folder(cache_dir: str | Path | None) -> Path:

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from fedcli.datasets.importing.columns import ColumnNames, Columns
 from fedcli.datasets.importing.rows import BadRow, Row, RowError, is_text
@@ -15,6 +15,10 @@ from fedcli.extras import how_to_install
 
 #: A quote that is never closed makes a field of the rest of the file: characters to read before giving up.
 _LONGEST_FIELD = 2**24
+#: A line that never ends makes a row of the rest of the file: likewise.
+_LONGEST_LINE = 2**26
+#: Bytes that a column of a part of a Parquet file may unpack to: at least these, and so many times its size.
+_ALWAYS_UNPACKED, _MOST_TIMES = 2**28, 150
 #: Rows of a Parquet file that are held at once.
 _ROWS_AT_ONCE = 1024
 
@@ -39,6 +43,14 @@ class _Table:
         self.x_shape: tuple[int, ...] = (len(self.columns),) if self.columns else ()
         self.client_from = None if names.client is None else f"column {names.client}"
         self.split_from = None if names.split is None else f"column {names.split}"
+
+    @property
+    def notes(self) -> list[str]:
+        """Names the columns that were left out; see the protocol."""
+        left_out = self._found.left_out
+        if not left_out:
+            return []
+        return [f"not an input, since it has no name: {', '.join(left_out)}; --features names the inputs otherwise"]
 
     def _row(self, place: str, values: list[Any]) -> Row | BadRow:
         try:
@@ -97,10 +109,27 @@ class CsvTable(_Table):
         before = csv.field_size_limit(_LONGEST_FIELD)
         try:
             # Bytes that are not UTF-8 become surrogates, which `is_text` finds: one such row is no reason to stop.
-            with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-                yield csv.reader(lines, delimiter=self._delimiter, strict=True)
+            with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+                yield csv.reader(_lines(file, path), delimiter=self._delimiter, strict=True)
         finally:
             csv.field_size_limit(before)
+
+
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    """Yields the lines of a CSV file, and so never holds more of it than one may have.
+
+    Raises:
+        DataError: A line is too long.
+    """
+    number = 1
+    while line := file.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE and not line.endswith(("\r", "\n")):
+            raise DataError(
+                f"{path}: line {number} has more than {_LONGEST_LINE:,} characters",
+                "write the file again, a row a line; nothing was written",
+            )
+        yield line
+        number += 1
 
 
 class ParquetTable(_Table):
@@ -112,12 +141,13 @@ class ParquetTable(_Table):
 
     Raises:
         UsageError: A column is not there, or pyarrow is not installed.
-        DataError: It is no Parquet file.
+        DataError: It is no Parquet file, or unpacks to far more than data does.
     """
 
     def __init__(self, path: Path, names: ColumnNames) -> None:
         with _parquet(path) as file:
             header = list(file.schema_arrow.names)
+            _refuse_bomb(file.metadata, path)
         super().__init__(path, names, header)
 
     def rows(self, contents: bool) -> Iterator[Row | BadRow]:
@@ -133,6 +163,21 @@ class ParquetTable(_Table):
                     for name, column in zip(used, columns, strict=True):
                         values[self._found.positions[name]] = column[position]
                     yield self._row(f"row {number}", values)
+
+
+def _refuse_bomb(metadata: Any, path: Path) -> None:
+    """Refuses a file a column of which unpacks to far more than its size; Parquet unpacks a page of it at once."""
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        for place in range(row_group.num_columns):
+            column = row_group.column(place)
+            most = max(_ALWAYS_UNPACKED, _MOST_TIMES * column.total_compressed_size)
+            if column.total_uncompressed_size > most:
+                raise DataError(
+                    f"{path}: column {column.path_in_schema} unpacks to {column.total_uncompressed_size:,} bytes, more "
+                    f"than {_MOST_TIMES} times its size",
+                    "write it again in smaller row groups",
+                )
 
 
 _HEADER = "the first line of a CSV file names its columns, separated by what --delimiter says"

@@ -6,12 +6,16 @@ Only the standard library may be imported at the top of this file.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 from pathlib import Path
 from typing import Any
+
+_AGENT_SECONDS = 5.0
 
 
 def versions() -> dict[str, str]:
@@ -54,6 +58,7 @@ class Actor:
             "versions": versions(),
             "token": os.environ.get("RAY_AUTH_MODE", "").lower() == "token",
             "tls": os.environ.get("RAY_USE_TLS", "").lower() in ("1", "true"),
+            "open_agent": _open_agent(),
         }
 
     def load(self, setup: bytes) -> None:
@@ -69,6 +74,30 @@ class Actor:
     def merge(self, seed: tuple[int, int], *sums: Any) -> tuple[str, Any]:
         """Merges sums in order; returns the node that has the sum, and the sum."""
         return _node(), self._worker.merged(seed, sums)
+
+
+def _open_agent() -> str:
+    """Returns the address at which this node's agent takes requests without the token; empty for none.
+
+    An agent that asks for the token answers 401 to every path, one that does not ask answers 404 to this path.
+    """
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    try:
+        # What the agent says of itself: its IP address, its HTTP port and its gRPC port.
+        told = _internal_kv_get(f"DASHBOARD_AGENT_ADDR_NODE_ID_PREFIX:{_node()}", namespace="dashboard")
+        host, port, _ = json.loads(told or '["", -1, -1]')
+        if port <= 0:
+            return ""
+        connection = http.client.HTTPConnection(host, port, timeout=_AGENT_SECONDS)
+        try:
+            connection.request("GET", "/fedcli")
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+    except Exception:  # nothing of it is worth a run: no HTTP there, or another Ray, which keeps it elsewhere
+        return ""
+    return "" if status in (401, 403) else f"{host}:{port}"
 
 
 def _node() -> str:

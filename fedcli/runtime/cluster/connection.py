@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ def connected(config: Ray, folder: Path, cores: int) -> Iterator[Any]:
         WorkerError: There is no such cluster, or it does not let this process in.
     """
     if config.is_local:
-        _lock_local_ray()
+        lock_local_ray()
         options = _local_options(config, folder, cores)
     else:
         _refuse_unreachable(config.address)
@@ -55,15 +56,23 @@ def connected(config: Ray, folder: Path, cores: int) -> Iterator[Any]:
         ray.shutdown()
 
 
-def _lock_local_ray() -> None:
-    """Lets only those into a local Ray who know a secret: loopback is open to every user of the machine."""
+def lock_local_ray() -> None:
+    """Lets nobody else into a Ray that this process is going to start.
+
+    Ray then asks for a secret, since loopback is open to every user of the machine. Call it before Ray is imported.
+    """
     for name in [name for name in os.environ if name.startswith(("RAY_AUTH", "RAY_TLS", "RAY_USE_TLS", "RAY_ADDRESS"))]:
         del os.environ[name]
     os.environ.update(
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN=secrets.token_hex(32),
         RAY_USAGE_STATS_ENABLED="0",
+        RAY_enable_metrics_collection="0",  # by the agent's server, see below
     )
+    # Each node's agent runs an HTTP server, with the dashboard or without, that takes jobs from whoever can reach it:
+    # before Ray 2.54 it does not ask for the token. Ray starts the agent without the server where these packages are
+    # missing, as in an installation without the extra `ray[default]`. This process and its children do without them.
+    sys.modules["ray.dashboard.optional_deps"] = None  # type: ignore[assignment]
 
 
 def _local_options(config: Ray, folder: Path, cores: int) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import ray
 from ray.exceptions import GetTimeoutError, ObjectLostError, RayError
 
 from fedcli.errors import FedcliError, WorkerError
-from fedcli.runtime.cluster.messages import Arrays, Lost, Round, Summed
+from fedcli.runtime.base import ClientSum
+from fedcli.runtime.cluster.messages import Lost, Round, Summed
 from fedcli.runtime.cluster.workers import LOOK_SECONDS, Ended, Slot, Workers, alive_nodes, brief
 from fedcli.runtime.ray import Ray
 from fedcli.runtime.reduction import Node, Tree, fan_in
@@ -140,7 +141,7 @@ class Dispatch:
             self._delivered += 1
         return changed
 
-    def _fetched(self, total: Sum) -> Arrays:
+    def _fetched(self, total: Sum) -> ClientSum:
         """Fetches a sum.
 
         Raises:

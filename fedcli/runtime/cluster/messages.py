@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fedcli.datasets.base import Examples
 from fedcli.errors import FedcliError
+from fedcli.runtime.base import ClientSum
 from fedcli.runtime.ray import Ray
 
 Arrays = Sequence[NDArray[np.generic]]
@@ -155,7 +156,7 @@ class Summed:
         total: The sum.
     """
 
-    total: Arrays
+    total: ClientSum
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fedcli.datasets.base import FederatedDataset
 from fedcli.errors import ConfigError
-from fedcli.runtime.base import ClientWork, RoundResult, Runtime, State
+from fedcli.runtime.base import ClientSum, ClientWork, RoundResult, Runtime, State
 from fedcli.runtime.cluster.actor import versions
 from fedcli.runtime.cluster.data import packed
 from fedcli.runtime.cluster.messages import (
@@ -99,7 +99,7 @@ class RayRuntime(Runtime):
     def run_round(self, state: State, clients: Sequence[ClientWork], seed: tuple[int, int]) -> RoundResult:
         """Runs one round; see the base class."""
         server = self._server
-        total: Arrays | None = None
+        total: ClientSum | None = None
         for branch in self._trained(server.call("prepare", state, seed), clients, seed):
             total = branch if total is None else server.merge(total, branch, seed)
         return server.finish(state, total, seed)
@@ -108,7 +108,7 @@ class RayRuntime(Runtime):
         """Leaves the cluster; a Ray that was started for the run is ended."""
         self._driver.close(self._busy)
 
-    def _trained(self, broadcast: Arrays, clients: Sequence[ClientWork], seed: tuple[int, int]) -> Iterator[Arrays]:
+    def _trained(self, broadcast: Arrays, clients: Sequence[ClientWork], seed: tuple[int, int]) -> Iterator[ClientSum]:
         """Has clients trained and yields the tops of the tree of their sums, in order."""
         if not clients:
             return

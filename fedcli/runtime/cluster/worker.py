@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from fedcli.datasets.base import Examples
-from fedcli.runtime.base import ClientWork
+from fedcli.runtime.base import ClientSum, ClientWork
 from fedcli.runtime.cluster.data import unpacked
 from fedcli.runtime.cluster.messages import Arrays, Client, Setup
 from fedcli.runtime.tensorflow_settings import import_tensorflow, set_up_tensorflow
@@ -42,7 +42,7 @@ class Worker:
         self._server = ServerSession(compiled)
         self._round: int | None = None
 
-    def train(self, number: int, broadcast: Arrays, seed: tuple[int, int], group: bytes) -> Arrays:
+    def train(self, number: int, broadcast: Arrays, seed: tuple[int, int], group: bytes) -> ClientSum:
         """Trains a group of clients and returns the sum of what they send, added in their order.
 
         Args:
@@ -56,7 +56,7 @@ class Worker:
         clients: list[Client] = pickle.loads(group)  # noqa: S301
         return self.merged(seed, (self._clients.summed(self._work(client), self._received) for client in clients))
 
-    def merged(self, seed: tuple[int, int], sums: Iterable[Arrays]) -> Arrays:
+    def merged(self, seed: tuple[int, int], sums: Iterable[ClientSum]) -> ClientSum:
         """Adds sums in their order."""
         return functools.reduce(lambda first, then: self._server.merge(first, then, seed), sums)
 

@@ -244,7 +244,7 @@ class Workers:
         """Checks a worker that has introduced itself, and lets it load what it needs."""
         slot = call.slot
         slot.host, slot.node = introduction["host"], introduction["node"]
-        slot.secured = Secured(introduction["token"], introduction["tls"])
+        slot.secured = Secured(introduction["token"], introduction["tls"], introduction["open_agent"])
         theirs: Versions = introduction["versions"]
         differing = [name for name, version in self._versions.items() if theirs[name] != version]
         if differing:

@@ -20,6 +20,9 @@ CHANGE = "fedcli_change"
 ATTACKS = "fedcli_attacks"
 #: Name of an element of what a client sends: the change of what it keeps for the next round in which it takes part.
 CHANGE_OF_KEPT = "fedcli_change_of_kept"
+#: Name of a number that a client sends: 1 if it reports, 0 if the runtime has to leave it out of the round. It counts
+#: no bits: a client that does not report sends nothing.
+REPORTS = "fedcli_reports"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import tensorflow_federated as tff
 from tensorflow_federated.python.tensorflow_libs import serialization_utils
 
 from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
-from fedcli.runtime.engine.communication import ATTACKS, CHANGE_OF_KEPT
+from fedcli.runtime.engine.communication import ATTACKS, CHANGE_OF_KEPT, REPORTS
 from fedcli.runtime.engine.compiled import CompiledRound, Leaf, Part, Source
 from fedcli.runtime.engine.plain_state import is_text, without_texts
 from fedcli.runtime.engine.received import split_work
@@ -30,7 +30,7 @@ def compile_round(process: tff.learning.templates.LearningProcess) -> CompiledRo
     (_, batches), *beside = data
     kept = [one for name, one in beside if name != ATTACKS]
     x, y = leaves(batches.element)
-    sent = leaves(form.work.type_signature.result[0])
+    sent = [leaf.path.split("/") for leaf in leaves(form.work.type_signature.result[0])]
     state_type, metrics_type = form.update.type_signature.result
     initialize = tff.backends.mapreduce.consolidate_and_extract_local_processing(
         tff.backends.mapreduce.get_state_initialization_computation(process.initialize).to_building_block(),
@@ -46,7 +46,8 @@ def compile_round(process: tff.learning.templates.LearningProcess) -> CompiledRo
         batch=(x, y),
         communication=communication(process.next, sum(one.bits for one in secure)),
         kept=tuple(leaf for one in kept for leaf in leaves(one.element)),
-        changes_of_kept=tuple(i for i, leaf in enumerate(sent) if CHANGE_OF_KEPT in leaf.path.split("/")),
+        changes_of_kept=tuple(i for i, path in enumerate(sent) if CHANGE_OF_KEPT in path),
+        reports=next((i for i, path in enumerate(sent) if REPORTS in path), None),
         tells_attackers=len(kept) < len(beside),
         source=Source(process, form),
     )

@@ -79,6 +79,8 @@ class CompiledRound:
         communication: What a round sends and receives.
         kept: What a client keeps from one round in which it takes part to the next, zero before the first.
         changes_of_kept: Where in the results of `work` the changes of that are, tensor by tensor.
+        reports: Where in the results of `work` the number is that tells whether the client reports; None where every
+            client does, whatever it has trained.
         tells_attackers: Whether a client gets, behind its batches, a sequence of one truth value: whether it attacks.
         source: What this was compiled from; None if it was read from the cache.
     """
@@ -90,6 +92,7 @@ class CompiledRound:
     communication: Communication
     kept: tuple[Leaf, ...] = ()
     changes_of_kept: tuple[int, ...] = ()
+    reports: int | None = None
     tells_attackers: bool = False
     source: Source | None = field(default=None, repr=False, compare=False)
 

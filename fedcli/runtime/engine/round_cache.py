@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
@@ -24,6 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from fedcli.errors import FedcliError
+from fedcli.registry import foreign_source
 from fedcli.runs.atomic import atomic_path
 from fedcli.runtime.engine.communication import Communication
 from fedcli.runtime.engine.compiled import CompiledRound, Leaf, Part
@@ -31,7 +31,7 @@ from fedcli.runtime.engine.compiled import CompiledRound, Leaf, Part
 _log = logging.getLogger(__name__)
 
 #: Part of every name: another layout of entries does not meet this one.
-_FORMAT = 2
+_FORMAT = 3
 _MANIFEST = "manifest.json"
 #: The newest entries that are kept, by when they were last used. The CNN's takes 0.2 MB.
 _LARGEST_COUNT = 100
@@ -104,7 +104,8 @@ def round_key(parts: Iterable[Any]) -> str:
     parts = tuple(parts)
     versions = [f"{name} {version(name)}" for name in ("tensorflow", "tensorflow-federated", "fedcli")]
     digest.update(repr((_FORMAT, versions, parts)).encode())
-    for path in sorted({*_own_source(), *_foreign_source(parts)}):
+    foreign = (path for files in foreign_source(parts).values() for path in files.values())
+    for path in sorted({*_own_source(), *foreign}):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -117,17 +118,6 @@ def _own_source() -> Iterator[Path]:
         yield from package.joinpath(part).rglob("*.py")
     yield package / "training" / "learning_model.py"
     yield package / "training" / "masked.py"
-
-
-def _foreign_source(parts: Iterable[Any]) -> Iterator[Path]:
-    """Lists the files of third parties' packages whose classes are among the parts."""
-    modules = {kind.__module__.partition(".")[0] for part in parts for kind in type(part).__mro__}
-    for name in modules - sys.stdlib_module_names - {"fedcli"}:
-        file = Path(str(sys.modules[name].__file__))
-        if file.name == "__init__.py":
-            yield from file.parent.rglob("*.py")
-        else:
-            yield file
 
 
 def _write(archive: zipfile.ZipFile, key: str, compiled: CompiledRound) -> None:
@@ -149,6 +139,7 @@ def _write(archive: zipfile.ZipFile, key: str, compiled: CompiledRound) -> None:
         "communication": dataclasses.asdict(compiled.communication),
         "kept": [_document(leaf) for leaf in compiled.kept],
         "changes_of_kept": compiled.changes_of_kept,
+        "reports": compiled.reports,
         "tells_attackers": compiled.tells_attackers,
     }
     archive.writestr(_MANIFEST, json.dumps(manifest))
@@ -169,6 +160,7 @@ def _read(archive: zipfile.ZipFile, key: str) -> CompiledRound:
         communication=Communication(**manifest["communication"]),
         kept=tuple(_leaf(document) for document in manifest["kept"]),
         changes_of_kept=tuple(manifest["changes_of_kept"]),
+        reports=manifest["reports"],
         tells_attackers=manifest["tells_attackers"],
     )
 

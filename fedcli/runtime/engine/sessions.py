@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fedcli.runtime.base import ClientWork, RoundResult, State
+from fedcli.runtime.base import ClientSum, ClientWork, RoundResult, State
 from fedcli.runtime.engine import randomness
 from fedcli.runtime.engine.adding import only_adds
 from fedcli.runtime.engine.bypass import unpacked
@@ -107,27 +107,33 @@ class ServerSession:
         """
         return self._calls[part](values, seed)
 
-    def merge(self, first: Arrays, then: Arrays, seed: Sequence[int]) -> Arrays:
+    def merge(self, first: ClientSum, then: ClientSum, seed: Sequence[int]) -> ClientSum:
         """Merges two sums, the first of the earlier clients.
 
         Where that only adds them, NumPy does, with the same bits and without a copy into TensorFlow and back.
         """
-        if not self._merge_adds:
-            return self.call("merge", [*first, *then], seed)
-        with np.errstate(all="ignore"):  # as TensorFlow adds
-            return [np.add(one, other) for one, other in zip(first, then, strict=True)]
 
-    def finish(self, state: State, total: Arrays | None, seed: Sequence[int]) -> RoundResult:
+        def add(one: State, other: State) -> State:
+            if not self._merge_adds:
+                return self.call("merge", [*one, *other], seed)
+            with np.errstate(all="ignore"):  # as TensorFlow adds
+                return [np.add(a, b) for a, b in zip(one, other, strict=True)]
+
+        return first.then(then, add)
+
+    def finish(self, state: State, clients: ClientSum | None, seed: Sequence[int]) -> RoundResult:
         """Ends a round.
 
         Args:
             state: The server's state before the round.
-            total: The clients' sum; None where there were no clients.
+            clients: The sum of all clients; None where there were no clients.
             seed: What random operations derive from.
         """
-        report = self.call("report", self.call("zero", (), seed) if total is None else total, seed)
-        results = self.call("update", [*state, *report], seed)
-        return RoundResult(results[: len(state)], dict(zip(self._metrics, results[len(state) :], strict=True)))
+        clients = clients or ClientSum(None)
+        total = self.call("zero", (), seed) if clients.total is None else clients.total
+        results = self.call("update", [*state, *self.call("report", total, seed)], seed)
+        metrics = dict(zip(self._metrics, results[len(state) :], strict=True))
+        return RoundResult(results[: len(state)], metrics, clients.left_out)
 
 
 class ClientSession:
@@ -156,12 +162,15 @@ class ClientSession:
             same = {name: graph.get_tensor_by_name(f"work/{packed}") for name, packed in plain.items()}
             sums = _import(graph, compiled.parts["accumulate"], "accumulate", [*zero.outputs, *work.outputs], same)
             feeds = [examples_x, examples_y, batch_size, *kept, *attacks, *work.inputs]
-            changes = [work.outputs[i] for i in compiled.changes_of_kept]
+            beside = [work.outputs[i] for i in compiled.changes_of_kept]
+            self._tells_reports = compiled.reports is not None
+            if compiled.reports is not None:
+                beside.append(work.outputs[compiled.reports])
             receive = _import(graph, compiled.parts["receive"], "receive") if "receive" in compiled.parts else None
             self._receive = _Call(self._session, receive.outputs, receive.inputs, {}) if receive else None
             self._update = _Call(self._session, work.outputs, feeds, {b"": work})
             parts = {b"": work, b"zero": zero, b"accumulate": sums}
-            self._sum = _Call(self._session, [*sums.outputs, *changes], feeds, parts)
+            self._sum = _Call(self._session, [*sums.outputs, *beside], feeds, parts)
             self._num_sums = len(sums.outputs)
             self._tells_attackers = compiled.tells_attackers
 
@@ -173,14 +182,16 @@ class ClientSession:
         """Trains a client and returns what it sends to the server."""
         return self._call(self._update, client, client.read_kept(), received)
 
-    def summed(self, client: ClientWork, received: Arrays) -> Arrays:
-        """Trains a client, lets it keep what it is to keep, and returns the sum that has what it sends as only part."""
+    def summed(self, client: ClientWork, received: Arrays) -> ClientSum:
+        """Trains a client and returns the sum of what it alone sends; stores its client state if it reports."""
         kept = client.read_kept()
-        results = self._call(self._sum, client, kept, received)
+        results = list(self._call(self._sum, client, kept, received))
+        if self._tells_reports and not results.pop():
+            return ClientSum(None, [client.client])
         sums, changes = results[: self._num_sums], results[self._num_sums :]
         if client.kept is not None:
             client.kept.write([np.add(old, change) for old, change in zip(kept, changes, strict=True)])
-        return sums
+        return ClientSum(sums)
 
     def _call(self, call: _Call, client: ClientWork, kept: Arrays, received: Arrays) -> Arrays:
         examples = client.examples()

@@ -13,7 +13,7 @@ import tensorflow_federated as tff
 from tensorflow_federated.python.core.impl.compiler import building_blocks, intrinsic_defs, tree_analysis
 
 from fedcli.runtime.engine import no_worker  # noqa: F401 (takes effect when it is imported)
-from fedcli.runtime.engine.communication import CHANGE, KNOWN, NOT_SENT, STREAM, Communication
+from fedcli.runtime.engine.communication import CHANGE, KNOWN, NOT_SENT, REPORTS, STREAM, Communication
 
 _AGGREGATE = intrinsic_defs.FEDERATED_AGGREGATE.uri
 _BROADCAST = intrinsic_defs.FEDERATED_BROADCAST.uri
@@ -66,7 +66,7 @@ def bits(tff_type: tff.Type) -> int:
         return bits(tff_type.member)
     if isinstance(tff_type, tff.StructType):
         elements = tff.structure.to_elements(tff_type)
-        return sum(bits(element) for name, element in elements if name not in (KNOWN, NOT_SENT, STREAM))
+        return sum(bits(element) for name, element in elements if name not in (KNOWN, NOT_SENT, REPORTS, STREAM))
     if tff_type.shape is None or None in tuple(tff_type.shape):
         raise ValueError(f"the size of {tff_type} depends on the value")
     return math.prod(tff_type.shape) * np.dtype(tff_type.dtype).itemsize * 8

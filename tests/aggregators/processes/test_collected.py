@@ -13,7 +13,7 @@ from fedcli.runtime.local import LocalRuntime
 from fedcli.runtime.tff import TFF
 from tests.aggregators.test_aggregators import process
 from tests.algorithms.conftest import MODEL
-from tests.runtime.conftest import SPEC, work
+from tests.runtime.conftest import SPEC, sent_bits, work
 
 #: The last has no examples.
 COUNTS = [17, 4, 9, 12, 6, 20, 3, 0]
@@ -68,7 +68,9 @@ def test_neither_threads_nor_groups_change_a_number(program):
 
 def test_updates_without_weight_or_not_finite_are_left_out(program):
     found = on_local(program, COUNTS, attackers=(5, 6))
-    assert found.metrics["aggregator/left_out"] == 3
+    # The client without examples does not report; what attackers send, the server leaves aside.
+    assert found.left_out == ["7"]
+    assert found.metrics["aggregator/left_out"] == 2
     honest = on_local(program, COUNTS[:5])
     assert honest.metrics["aggregator/left_out"] == 0
     assert_equal(found, honest)
@@ -77,7 +79,8 @@ def test_updates_without_weight_or_not_finite_are_left_out(program):
 @pytest.mark.parametrize("counts", [[0, 0], []])
 def test_without_an_update_that_counts_the_model_stays(program, counts):
     found = on_local(program, counts)
-    assert found.metrics["aggregator/left_out"] == len(counts)
+    assert len(found.left_out) == len(counts)
+    assert found.metrics["aggregator/left_out"] == 0
     before = on_local(program, [17], attackers=(0,))
     assert_equal(found, before)
     assert all(np.isfinite(tensor).all() for tensor in found.state)
@@ -112,5 +115,5 @@ def test_what_work_returns_is_what_is_counted(program):
     session = ClientSession(program)
     sent = session.update(work(0, 1), session.receive(broadcast))
     metrics = 32 * 4 + 64 * 2  # sums of loss, accuracy and their targets, examples and batches
-    assert sum(8 * np.asarray(tensor).nbytes for tensor in sent) == program.communication.aggregated_bits
+    assert sent_bits(program, sent) == program.communication.aggregated_bits
     assert program.communication.aggregated_bits == 32 * (36 * 4 + 4 + 1) + metrics

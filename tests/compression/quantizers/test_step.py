@@ -15,7 +15,7 @@ SEED = tf.constant([3, 4])
 @settings(max_examples=60, deadline=None)
 @given(hnp.arrays(np.float32, st.integers(1, 60), elements=st.floats(-(2.0**100), 2.0**100, width=32)))
 def test_numbers_come_back_within_the_step(x):
-    quantizer = Step(len(x), 0.5, "deterministic", bounded=False)
+    quantizer = Step(len(x), 0.5, "deterministic")
     symbols, header = quantizer.quantize(tf.constant(x), OrderedDict(), SEED)
     decoded = quantizer.dequantize(symbols, header).numpy()
     assert np.isfinite(decoded).all()
@@ -52,19 +52,6 @@ def test_stochastic_rounding_is_unbiased():
     error = np.sqrt(fraction * (1 - fraction) / draws)
     # Beyond 5 standard errors in one of 5 numbers: a chance of 3e-6.
     assert (np.abs(mean - x) < 5 * error).all()
-
-
-@pytest.mark.parametrize("bounded", [True, False])
-def test_bounded_symbols_are_an_alphabet(bounded):
-    x = tf.constant(np.linspace(-1e4, 1e4, 101), tf.float32)
-    quantizer = Step(101, 1e-3, "deterministic", bounded=bounded)
-    symbols, header = quantizer.quantize(x, OrderedDict(), SEED)
-    if bounded:
-        assert symbols.numpy().min() == 0
-        assert symbols.numpy().max() == quantizer.alphabet - 1
-    else:
-        assert quantizer.alphabet is None
-        np.testing.assert_allclose(quantizer.dequantize(symbols, header), x, atol=6)
 
 
 def test_the_root_mean_square_neither_overflows_nor_vanishes():

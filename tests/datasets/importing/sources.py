@@ -33,10 +33,11 @@ def good_rows(source):
     return [row for row in source.rows(True) if not isinstance(row, BadRow)]
 
 
-def imported(source, name="mine", *, test=0.2, seed=0, skip=False):
+def imported(source, name="mine", *, test=0.2, seed=0, skip=False, replace=False):
     """Imports a source into the cache that FEDCLI_CACHE names."""
     fraction = Fraction(test, seed, last=source.kind == "text")
-    return import_source(source, Request(name, "the source", fraction, skip_bad_rows=skip), imported_file(name))
+    request = Request(name, "the source", fraction, skip_bad_rows=skip, replace=replace)
+    return import_source(source, request, imported_file(name))
 
 
 def imported_csv(path, rows, names=COLUMNS, header=("client", "label", "a", "b"), **options):

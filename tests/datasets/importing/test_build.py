@@ -1,7 +1,9 @@
 import gc
 import json
+import threading
 import tracemalloc
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,8 +12,8 @@ from PIL import Image
 from fedcli.datasets import datasets
 from fedcli.datasets.importing.build import class_order
 from fedcli.datasets.importing.columns import ColumnNames
-from fedcli.datasets.importing.folders import ImageFolder
-from fedcli.datasets.importing.store import imported_file
+from fedcli.datasets.importing.images import ImageFolder
+from fedcli.datasets.importing.store import imported_file, read_about
 from fedcli.datasets.importing.tables import CsvTable
 from fedcli.errors import DataError, UsageError
 from tests.datasets.importing.sources import COLUMNS, imported, imported_csv, query, write_csv
@@ -97,7 +99,7 @@ def test_a_failed_replacement_leaves_what_was_there(cache, tmp_path):
                 yield row
 
     with pytest.raises(KeyboardInterrupt):
-        imported(Fails(tmp_path / "t.csv", COLUMNS))
+        imported(Fails(tmp_path / "t.csv", COLUMNS), replace=True)
     assert imported_file("mine").read_bytes() == before
     assert not imported_file("mine").with_name("mine.sqlite.new").exists()
     with datasets["imported"](name="imported", source="mine").load() as dataset:
@@ -111,6 +113,30 @@ def test_every_row_is_written_however_many_there_are(cache, tmp_path, number):
     with datasets["imported"](name="imported", source="mine").load() as dataset:
         parts = [*(dataset.client(client) for client in dataset.client_ids), dataset.test()]
     assert sorted(np.concatenate([part.x[:, 0] for part in parts])) == list(range(number))
+
+
+def test_of_two_imports_of_one_name_at_once_one_is_refused(cache, tmp_path):
+    """The second begins while the first reads, when the name is still free."""
+    reading, done = threading.Event(), threading.Event()
+
+    class Slow(CsvTable):
+        def rows(self, contents):
+            reading.set()
+            assert done.wait(60)
+            return super().rows(contents)
+
+    path = write_csv(tmp_path / "t.csv", ROWS)
+    with ThreadPoolExecutor(1) as other:
+        second = other.submit(imported, Slow(path, COLUMNS))
+        assert reading.wait(60)
+        first = imported_csv(tmp_path / "first.csv", ROWS[:40])
+        done.set()
+        with pytest.raises(UsageError, match="mine: that name is taken, by the source"):
+            second.result()
+    assert read_about("mine").train_examples == first.train_examples == 32
+    with pytest.raises(UsageError, match="that name is taken"):
+        imported_csv(tmp_path / "first.csv", ROWS)
+    assert imported_csv(tmp_path / "first.csv", ROWS, replace=True).train_examples == 48
 
 
 def test_a_source_that_changes_between_the_passes_is_refused(cache, tmp_path):

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedcli.datasets.importing.folders import ImageFolder, Layout, TextFolder
+from fedcli.datasets.importing.folders import Layout
+from fedcli.datasets.importing.images import ImageFolder
+from fedcli.datasets.importing.texts import TextFolder
 from fedcli.errors import UsageError
 from tests.datasets.importing.sources import bad_rows, good_rows
 
@@ -128,3 +130,26 @@ def test_a_line_without_end_is_cut(tmp_path):
 def test_no_texts(tmp_path):
     with pytest.raises(UsageError, match="no texts there"):
         TextFolder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["README", "readme.md", "Read_Me.txt", "LICENSE", "License-MIT.txt", "CITATION.cff"])
+def test_documents_at_the_top_are_left_out(tmp_path, name):
+    draw(tmp_path / "a" / "x" / "1.png", random_pixels(2, 2))
+    write(tmp_path / "b" / "1.txt", b"text\n")
+    write(tmp_path / name, b"about the data")
+    write(tmp_path / "a" / "x" / name, b"about the images")
+    shown = [place for place, _ in bad_rows(ImageFolder(tmp_path))]
+    assert shown == sorted([f"a/x/{name}", "b/1.txt"])
+    assert [row.client for row in good_rows(TextFolder(tmp_path))] == ["b"]
+
+
+@pytest.mark.parametrize("name", ["license plate.jpg", "notice.png", "readmission.txt", "authors.csv"])
+def test_other_files_at_the_top_are_bad(tmp_path, name):
+    draw(tmp_path / "a" / "x" / "1.png", random_pixels(2, 2))
+    write(tmp_path / name, b"data")
+    assert bad_rows(ImageFolder(tmp_path)) == [(name, "not at CLIENT/LABEL/*")]
+
+
+def test_where_files_are_at_the_top_each_is_somebody_s(tmp_path):
+    write(tmp_path / "readme.txt", b"a client of this name\n")
+    assert [row.client for row in good_rows(TextFolder(tmp_path, "CLIENT"))] == ["readme"]

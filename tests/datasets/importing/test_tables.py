@@ -11,13 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedcli.datasets.importing.columns import ColumnNames
+from fedcli.datasets.importing.missing import SPELLINGS
 from fedcli.datasets.importing.tables import CsvTable, ParquetTable
 from fedcli.errors import DataError, UsageError
 from tests.datasets.importing.sources import COLUMNS, bad_rows, good_rows, write_csv
 
 # What CSV can carry: everything but surrogates (no UTF-8) and what decides what a name or a label is.
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
-    lambda text: text == text.strip() and text.lower() != "nan" and not text[0].isdigit() and text[0] not in "+-."
+    lambda text: (
+        text == text.strip()
+        and text.lower() != "nan"
+        and text not in SPELLINGS
+        and not text[0].isdigit()
+        and text[0] not in "+-."
+    )
 )
 numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -81,7 +88,7 @@ def test_places_are_the_lines_where_rows_begin(tmp_path):
         ("line 7", "4 fields instead of 3"),
         ("line 8", "no client"),
         ("line 9", "column a: no value"),
-        ("line 10", "no label"),
+        ("line 10", "no label (nan stands for a missing one; see --missing)"),
         ("line 11", "',' expected after '\"'"),
         ("line 13", "unexpected end of data"),
     ]
@@ -221,3 +228,86 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="needs pyarrow, which is not installed") as caught:
         ParquetTable(tmp_path / "t.parquet", COLUMNS)
     assert "fedcli[parquet]" in caught.value.hint
+
+
+@pytest.mark.parametrize("spelling", sorted(SPELLINGS))
+def test_a_missing_value_is_bad_wherever_it_is(tmp_path, spelling):
+    rows = [(spelling, "x", 1), ("c", spelling, 1), ("c", "x", f" {spelling} "), ("c", "x", 1)]
+    table = CsvTable(write_csv(tmp_path / "t.csv", rows, ("client", "label", "a")), COLUMNS)
+    why = f"({spelling} stands for a missing one; see --missing)"
+    assert bad_rows(table) == [
+        ("line 2", f"no client {why}"),
+        ("line 3", f"no label {why}"),
+        ("line 4", f"column a: no value {why}"),
+    ]
+    texts = CsvTable(tmp_path / "t.csv", ColumnNames(client="client", text="label"))
+    assert ("line 3", f"no text {why}") in bad_rows(texts)
+
+
+@pytest.mark.parametrize("word", ["none", "na", "Na", "missing", "null island", "NANA"])
+def test_words_are_classes(tmp_path, word):
+    table = CsvTable(write_csv(tmp_path / "t.csv", [("c", word, 1)], ("client", "label", "a")), COLUMNS)
+    assert [row.label for row in good_rows(table)] == [word]
+
+
+def test_a_number_can_stand_for_a_missing_value(tmp_path):
+    rows = [("c", "x", "-999"), ("c", "x", "-999.0"), ("c", "x", "-99"), ("c", "x", "NA")]
+    names = ColumnNames("label", "client", missing=["-999"])
+    table = CsvTable(write_csv(tmp_path / "t.csv", rows, ("client", "label", "a")), names)
+    assert [row.content.tolist() for row in good_rows(table)] == [[-99.0]]
+    assert bad_rows(table)[1] == ("line 3", "column a: no value (-999.0 stands for a missing one; see --missing)")
+    assert bad_rows(table)[2] == ("line 5", "column a: 'NA' is no number")
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "Unnamed: 0_level_1", "...1", "__index_level_0__"])
+def test_a_column_without_a_name_is_no_input(tmp_path, name):
+    path = write_csv(tmp_path / "t.csv", [(7, "c", "x", 1)], (name, "client", "label", "a"))
+    table = CsvTable(path, COLUMNS)
+    assert table.columns == ["a"]
+    shown = f"column 1 ({name})" if name else "column 1"
+    assert table.notes == [f"not an input, since it has no name: {shown}; --features names the inputs otherwise"]
+    if name:
+        assert CsvTable(path, ColumnNames("label", "client", features=[name])).columns == [name]
+
+
+def test_an_index_of_pandas_in_parquet_is_no_input(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {"client": ["c"], "label": ["x"], "a": [1.0], "__index_level_0__": [3]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    assert ParquetTable(tmp_path / "t.parquet", COLUMNS).columns == ["a"]
+
+
+def test_a_line_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("fedcli.datasets.importing.tables._LONGEST_LINE", 100)
+    path = tmp_path / "t.csv"
+    path.write_text(f"client,label,a\nc,x,{'1' * 95}\n")
+    assert bad_rows(CsvTable(path, COLUMNS))[0][1].endswith("is not a finite number of 32 bits")
+    path.write_text(f"client,label,a\nc,x,1\nc,x,{'1' * 200}\n")
+    with pytest.raises(DataError, match="line 3 has more than 100 characters"):
+        list(CsvTable(path, COLUMNS).rows(True))
+    with path.open("wb") as file:
+        file.truncate(2**40)  # zeros, of which the disk holds none
+    with pytest.raises(DataError, match="line 1 has more than 100 characters"):
+        CsvTable(path, COLUMNS)
+
+
+def test_a_parquet_file_that_unpacks_to_far_more_is_refused(tmp_path, monkeypatch):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {"client": ["c"] * 9, "label": ["x"] * 9, "words": [f"{i}" + "z" * 100_000 for i in range(9)]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet", compression="zstd", use_dictionary=False)
+    names = ColumnNames(client="client", text="words")
+    assert len(good_rows(ParquetTable(tmp_path / "t.parquet", names))) == 9
+    monkeypatch.setattr("fedcli.datasets.importing.tables._ALWAYS_UNPACKED", 100_000)
+    with pytest.raises(DataError, match="column words unpacks to 9"):
+        ParquetTable(tmp_path / "t.parquet", names)
+
+
+def test_columns_with_usual_names_are_inputs(tmp_path):
+    path = write_csv(tmp_path / "t.csv", [("c", "x", 1, 2, 3)], ("client", "label", "index", "V1", "Unnamed"))
+    table = CsvTable(path, COLUMNS)
+    assert table.columns == ["index", "V1", "Unnamed"]
+    assert table.notes == []

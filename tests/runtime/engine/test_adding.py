@@ -43,6 +43,6 @@ def test_the_server_merges_to_the_bits_of_the_part(compiled, aggregator):
     received = client.receive(server.call("prepare", server.call("initialize", (), (1, 2)), (1, 2)))
     first, then = (client.summed(work(number, 1), received) for number in (3, 4))
     merged = server.merge(first, then, (1, 2))
-    for one, other in zip(merged, server.call("merge", [*first, *then], (1, 2)), strict=True):
+    for one, other in zip(merged.total, server.call("merge", [*first.total, *then.total], (1, 2)), strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)

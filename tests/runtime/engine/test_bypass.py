@@ -26,7 +26,7 @@ def test_the_sum_has_the_bits_of_what_is_packed_and_unpacked(compiled, monkeypat
 
     def summed():
         client = ClientSession(round)
-        return client.summed(work(3, 1), client.receive(broadcast))
+        return client.summed(work(3, 1), client.receive(broadcast)).total
 
     bypassed = summed()
     monkeypatch.setattr(sessions, "unpacked", lambda work, accumulate: {})

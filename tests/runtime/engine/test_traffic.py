@@ -4,7 +4,7 @@ import pytest
 from fedcli.datasets.base import DataSpec
 from fedcli.models.cnn import CNN
 from fedcli.models.mlp import MLP
-from tests.runtime.conftest import SPEC, work
+from tests.runtime.conftest import SPEC, sent_bits, work
 
 
 def cnn_mebibits(aggregator):
@@ -43,7 +43,7 @@ def test_types_agree_with_what_a_client_really_sends(compiled, aggregator, hidde
     broadcast = server.call("prepare", state, (0,))
     client = ClientSession(program)
     sent = client.update(work(0, 1), client.receive(broadcast))
-    assert program.communication.aggregated_bits == sum(np.asarray(x).nbytes * 8 for x in sent)
+    assert program.communication.aggregated_bits == sent_bits(program, sent)
     assert program.communication.broadcasted_bits == sum(np.asarray(x).nbytes * 8 for x in broadcast)
     assert MLP(hidden_units=hidden).kind == SPEC.kind
 
