@@ -1,6 +1,7 @@
 """Finds the components that a config names: data sets, models, optimizers, aggregators and so on.
 
-A component is a frozen dataclass, its fields the keys of its YAML file. Python files in the group's package
+A component is a frozen dataclass, its fields the keys of its YAML file. The type of a numeric field states its finite
+range (`fedcli.ranges`). Python files in the group's package
 are found by themselves, so adding one is a Python file and a YAML file, nothing else. A third party adds one
 from its own package with an entry point in the group `fedcli.<group>` that names the class, and a folder of
 YAML files given by `--config-dir`.
@@ -21,6 +22,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from fedcli.columns import Columns
 from fedcli.errors import ConfigError
+from fedcli.ranges import out_of_range
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,11 @@ class Component:
     name: str
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Yields a (field, what its value must be) pair for each field whose value makes no sense."""
-        yield from ()
+        """Yields a (field, what its value must be) pair for each field whose value makes no sense.
+
+        Here: the fields that are out of the ranges that their types state; see `fedcli.ranges`.
+        """
+        yield from out_of_range(self)
 
 
 C = TypeVar("C", bound=Component)

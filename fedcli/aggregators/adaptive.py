@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.coded import CodedAggregator
 from fedcli.aggregators.entropy import ROUNDINGS
+from fedcli.ranges import Range
 
 if TYPE_CHECKING:
     from fedcli.compression.codec import Codec
@@ -34,8 +35,8 @@ class Adaptive(CodedAggregator):
     """
 
     name: str = "adaptive"
-    bits_per_element: float | None = 0.25
-    distortion: float | None = None
+    bits_per_element: Annotated[float, Range(1e-6, 16.0)] | None = 0.25
+    distortion: Annotated[float, Range(1e-12, 0.999999)] | None = None
     rounding: str = "deterministic"
     per_tensor: bool = False
     rotate: bool = False
@@ -63,9 +64,5 @@ class Adaptive(CodedAggregator):
         yield from super().problems()
         if (self.bits_per_element is None) == (self.distortion is None):
             yield "distortion", "set this or bits_per_element, and the other to null"
-        if self.bits_per_element is not None and not 0 < self.bits_per_element <= 16:
-            yield "bits_per_element", "must be above 0 and at most 16"
-        if self.distortion is not None and not 0 < self.distortion < 1:
-            yield "distortion", "must be between 0 and 1"
         if self.rounding not in ROUNDINGS:
             yield "rounding", f"must be one of: {', '.join(ROUNDINGS)}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fedcli.aggregators.base import AggregatorConfig
 from fedcli.aggregators.bounded import BOUNDED_COLUMNS, bounded
 from fedcli.columns import Columns, Direction
+from fedcli.ranges import Count
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -44,7 +45,7 @@ class CodedAggregator(AggregatorConfig):
         "sparsity": None,
     }
 
-    min_elements: int = 20_000
+    min_elements: Count = 20_000
     zeroing: bool = False
     clipping: bool = False
     measure_distortion: bool = True
@@ -67,12 +68,6 @@ class CodedAggregator(AggregatorConfig):
         )
         mean = tff.aggregators.MeanFactory if weighted else tff.aggregators.UnweightedMeanFactory
         return bounded(mean(sums), zeroing=self.zeroing, clipping=self.clipping)
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Sizes are at least 1."""
-        yield from super().problems()
-        if self.min_elements < 1:
-            yield "min_elements", "must be at least 1"
 
 
 @dataclass(frozen=True)

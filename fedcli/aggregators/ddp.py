@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.base import AggregatorConfig
 from fedcli.aggregators.bounded import BOUNDED_COLUMNS, SECURE_COLUMNS
 from fedcli.columns import Columns
 from fedcli.privacy.mechanism import Mechanism, SkellamSum
+from fedcli.ranges import Count, Range
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -57,11 +58,11 @@ class DDP(AggregatorConfig):
     clients_add_noise: ClassVar[bool] = True
 
     name: str = "ddp"
-    noise_multiplier: float = 1.0
-    clip: float = 0.1
-    bits: int = 20
+    noise_multiplier: Annotated[float, Range(0.0, 1e6)] = 1.0
+    clip: Annotated[float, Range(1e-9, 1e9)] = 0.1
+    bits: Annotated[int, Range(1, _MOST_BITS)] = 20
     rotation: str = "hd"
-    clients_per_round: int = 10
+    clients_per_round: Count = 10
 
     def build(self, *, weighted: bool) -> tff.aggregators.AggregationFactory:
         """Builds TFF's factory; see the base class."""
@@ -91,13 +92,7 @@ class DDP(AggregatorConfig):
     def problems(self) -> Iterator[tuple[str, str]]:
         """Values are in their ranges and fit each other."""
         yield from super().problems()
-        if not 0 <= self.noise_multiplier < float("inf"):
-            yield "noise_multiplier", "must be a number, at least 0"
-        if not 0 < self.clip < float("inf"):
-            yield "clip", "must be a number above 0"
-        if self.clients_per_round < 1:
-            yield "clients_per_round", "must be at least 1"
-        elif not self._least_bits <= self.bits <= _MOST_BITS:
+        if self.clients_per_round >= 1 and not self._least_bits <= self.bits <= _MOST_BITS:
             yield "bits", f"must be from {self._least_bits}, for {self.clients_per_round} clients, to {_MOST_BITS}"
         if self.rotation not in _ROTATIONS:
             yield "rotation", f"must be one of: {', '.join(_ROTATIONS)}"

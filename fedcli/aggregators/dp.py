@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.base import AggregatorConfig
 from fedcli.columns import Columns
 from fedcli.privacy.mechanism import GaussianSum, Mechanism
+from fedcli.ranges import Count, Fraction, Range
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -51,13 +52,13 @@ class DP(AggregatorConfig):
     adds_noise: ClassVar[bool] = True
 
     name: str = "dp"
-    noise_multiplier: float = 1.0
+    noise_multiplier: Annotated[float, Range(0.0, 1e6)] = 1.0
     clipping: str = "adaptive"
-    clip: float = 0.1
-    target_quantile: float = 0.5
-    clip_learning_rate: float = 0.2
-    clipped_count_stddev: float | None = None
-    clients_per_round: int = 10
+    clip: Annotated[float, Range(1e-9, 1e9)] = 0.1
+    target_quantile: Fraction = 0.5
+    clip_learning_rate: Annotated[float, Range(0.0, 10.0)] = 0.2
+    clipped_count_stddev: Annotated[float, Range(0.0, 1e9)] | None = None
+    clients_per_round: Count = 10
 
     def build(self, *, weighted: bool) -> tff.aggregators.AggregationFactory:
         """Builds TFF's factory; see the base class."""
@@ -92,18 +93,8 @@ class DP(AggregatorConfig):
     def problems(self) -> Iterator[tuple[str, str]]:
         """Values are in their ranges and fit each other."""
         yield from super().problems()
-        if not 0 <= self.noise_multiplier < float("inf"):
-            yield "noise_multiplier", "must be a number, at least 0"
         if self.clipping not in _CLIPPINGS:
             yield "clipping", f"must be one of: {', '.join(_CLIPPINGS)}"
-        if not 0 < self.clip < float("inf"):
-            yield "clip", "must be a number above 0"
-        if not 0 <= self.target_quantile <= 1:
-            yield "target_quantile", "must be from 0 to 1"
-        if not 0 <= self.clip_learning_rate < float("inf"):
-            yield "clip_learning_rate", "must be a number, at least 0"
-        if self.clients_per_round < 1:
-            yield "clients_per_round", "must be at least 1"
         if self.clipping == "adaptive" and self.noise_multiplier and not self.noise_multiplier < 2 * self.count_stddev:
             # What the sum may spend would be nothing, or less.
             yield "clipped_count_stddev", f"must be more than half of noise_multiplier={self.noise_multiplier:g}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.coded import QuantizedAggregator
+from fedcli.ranges import Range
 
 if TYPE_CHECKING:
     from fedcli.compression.quantizers.step import Step
@@ -34,7 +35,7 @@ class Entropy(QuantizedAggregator):
     refused_codes: ClassVar = {"packed": "its symbols have no largest number"}
 
     name: str = "entropy"
-    step: float = 4.0
+    step: Annotated[float, Range(1e-6, 1e4)] = 4.0
     rounding: str = "deterministic"
     code: str = "elias"
     per_tensor: bool = False
@@ -48,7 +49,5 @@ class Entropy(QuantizedAggregator):
     def problems(self) -> Iterator[tuple[str, str]]:
         """Values are in their ranges."""
         yield from super().problems()
-        if not self.step > 0:
-            yield "step", "must be above 0"
         if self.rounding not in ROUNDINGS:
             yield "rounding", f"must be one of: {', '.join(ROUNDINGS)}"

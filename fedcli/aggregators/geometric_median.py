@@ -5,12 +5,12 @@ Pillutla et al. 2022, "Robust Aggregation for Federated Learning", https://arxiv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.collecting import CollectingAggregator
+from fedcli.ranges import Range
 
 if TYPE_CHECKING:
     from fedcli.aggregators.processes.collected import Rule
@@ -31,16 +31,8 @@ class GeometricMedian(CollectingAggregator):
     """
 
     name: str = "geometric_median"
-    iterations: int = 5
-    smoothing: float = 1e-6
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """There is a mean, and no division by zero; see the base class."""
-        yield from super().problems()
-        if self.iterations < 1:
-            yield "iterations", "must be at least 1, which is the plain mean"
-        if not 0 < self.smoothing < float("inf"):
-            yield "smoothing", "must be a number above 0"
+    iterations: Annotated[int, Range(1, 100)] = 5
+    smoothing: Annotated[float, Range(1e-12, 1e6)] = 1e-6
 
     def rule(self) -> Rule:
         """Makes the rule; see the base class."""

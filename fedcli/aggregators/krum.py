@@ -6,13 +6,13 @@ https://papers.nips.cc/paper/6617-machine-learning-with-adversaries-byzantine-to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.collecting import CollectingAggregator
 from fedcli.errors import ConfigError
+from fedcli.ranges import Count, CountOrZero
 
 if TYPE_CHECKING:
     from fedcli.aggregators.processes.collected import Rule
@@ -32,16 +32,8 @@ class Krum(CollectingAggregator):
     """
 
     name: str = "krum"
-    byzantine: int | None = None
-    selected: int = 1
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Counts are in their ranges; see the base class."""
-        yield from super().problems()
-        if self.byzantine is not None and self.byzantine < 0:
-            yield "byzantine", "must not be negative"
-        if self.selected < 1:
-            yield "selected", "must be at least 1"
+    byzantine: CountOrZero | None = None
+    selected: Count = 1
 
     def check_reports(self, reports: int) -> None:
         """Refuses rounds whose clients are too few for f; see the base class."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.coded import QuantizedAggregator
+from fedcli.ranges import Count, Range
 
 if TYPE_CHECKING:
     from fedcli.compression.quantizers.qsgd import Qsgd
@@ -30,8 +31,8 @@ class QSGD(QuantizedAggregator):
     """
 
     name: str = "qsgd"
-    levels: int = 7
-    bucket_size: int = 512
+    levels: Annotated[int, Range(1, 127)] = 7
+    bucket_size: Count = 512
     norm: str = "l2"
     code: str = "elias"
 
@@ -44,9 +45,5 @@ class QSGD(QuantizedAggregator):
     def problems(self) -> Iterator[tuple[str, str]]:
         """Values are in their ranges."""
         yield from super().problems()
-        if not 1 <= self.levels <= 127:
-            yield "levels", "must be from 1 to 127"
-        if self.bucket_size < 1:
-            yield "bucket_size", "must be at least 1"
         if self.norm not in _NORMS:
             yield "norm", f"must be one of: {', '.join(_NORMS)}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.coded import QuantizedAggregator
+from fedcli.ranges import Range
 
 if TYPE_CHECKING:
     from fedcli.compression.quantizers.uniform import Uniform
@@ -32,7 +33,7 @@ class Quantize(QuantizedAggregator):
     refused_codes: ClassVar = {"elias": "its symbols are level numbers, of which zero is the rarest"}
 
     name: str = "quantize"
-    bits: int = 8
+    bits: Annotated[int, Range(1, 16)] = 8
     rounding: str = "stochastic"
     per_channel: bool = False
 
@@ -45,8 +46,6 @@ class Quantize(QuantizedAggregator):
     def problems(self) -> Iterator[tuple[str, str]]:
         """Values are in their ranges and fit each other."""
         yield from super().problems()
-        if not 1 <= self.bits <= 16:
-            yield "bits", "must be from 1 to 16"
         if self.rounding not in _ROUNDINGS:
             yield "rounding", f"must be one of: {', '.join(_ROUNDINGS)}"
         if self.rounding == "dithered" and self.bits == 1:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.coded import QuantizedAggregator
+from fedcli.ranges import Count, Range
 
 if TYPE_CHECKING:
     from fedcli.compression.quantized import Quantizer
@@ -36,8 +37,8 @@ class QuantizeNonuniform(QuantizedAggregator):
 
     name: str = "quantize_nonuniform"
     levels: str = "lloyd_max"
-    bits: int = 4
-    bucket_size: int = 512
+    bits: Annotated[int, Range(1, 8)] = 4
+    bucket_size: Count = 512
 
     def quantizer(self, size: int, shapes: Sequence[tuple[int, ...]]) -> Quantizer:
         """Makes the quantizer; see the base class."""
@@ -53,11 +54,7 @@ class QuantizeNonuniform(QuantizedAggregator):
         yield from super().problems()
         if self.levels not in _LEVELS:
             yield "levels", f"must be one of: {', '.join(_LEVELS)}"
-        if not 1 <= self.bits <= 8:
-            yield "bits", "must be from 1 to 8"
-        elif self.bits == 1 and self.levels == "exponential":
+        if self.bits == 1 and self.levels == "exponential":
             yield "bits", "must be at least 2 with levels=exponential: one of them is the sign"
-        if self.bucket_size < 1:
-            yield "bucket_size", "must be at least 1"
         if self.code == "elias" and self.levels == "lloyd_max":
             yield "code", "elias does not fit levels=lloyd_max, of which none is zero; choose one of: packed, huffman"

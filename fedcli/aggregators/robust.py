@@ -6,7 +6,6 @@ Adaptive Clipping", https://arxiv.org/abs/1905.03871, here without noise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,6 +13,7 @@ from fedcli.aggregators import aggregators
 from fedcli.aggregators.base import AggregatorConfig
 from fedcli.aggregators.bounded import BOUNDED_COLUMNS, bounded
 from fedcli.columns import Columns
+from fedcli.ranges import Fraction
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -39,15 +39,8 @@ class Robust(AggregatorConfig):
     name: str = "robust"
     zeroing: bool = True
     clipping: bool = True
-    zeroing_quantile: float = 0.98
-    clipping_quantile: float = 0.8
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Quantiles are shares; see the base class."""
-        yield from super().problems()
-        for key in ("zeroing_quantile", "clipping_quantile"):
-            if not 0 <= getattr(self, key) <= 1:
-                yield key, "must be from 0 to 1"
+    zeroing_quantile: Fraction = 0.98
+    clipping_quantile: Fraction = 0.8
 
     def build(self, *, weighted: bool) -> tff.aggregators.AggregationFactory:
         """Builds TFF's factory; see the base class."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.quantize import Quantize
+from fedcli.ranges import Range
 
 
 @aggregators.register("rotate")
@@ -18,5 +20,5 @@ class Rotate(Quantize):
     """
 
     name: str = "rotate"
-    bits: int = 4
+    bits: Annotated[int, Range(1, 16)] = 4
     rotate: bool = True

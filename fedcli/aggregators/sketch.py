@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.coded import CodedAggregator
+from fedcli.ranges import Count, PositiveFraction, Range
 
 if TYPE_CHECKING:
     from fedcli.compression.codec import Codec
@@ -40,10 +41,10 @@ class Sketch(CodedAggregator):
 
     name: str = "sketch"
     kind: str = "low_rank"
-    rank: int = 32
-    fraction: float = 0.05
+    rank: Count = 32
+    fraction: PositiveFraction = 0.05
     scale: str = "unbiased"
-    bits: int = _WHOLE
+    bits: Annotated[int, Range(1, _WHOLE)] = _WHOLE
     rotate: bool = False
 
     def codec(self, shapes: Sequence[tuple[int, ...]]) -> Codec:
@@ -70,10 +71,6 @@ class Sketch(CodedAggregator):
         yield from super().problems()
         if self.kind not in _KINDS:
             yield "kind", f"must be one of: {', '.join(_KINDS)}"
-        if self.rank < 1:
-            yield "rank", "must be at least 1"
-        if not 0 < self.fraction <= 1:
-            yield "fraction", "must be more than 0 and at most 1"
         if self.scale not in _SCALES:
             yield "scale", f"must be one of: {', '.join(_SCALES)}"
         elif self.scale == "minimal_error" and self.kind == "random_mask":

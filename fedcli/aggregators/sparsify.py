@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.coded import CodedAggregator
+from fedcli.ranges import PositiveFraction, Range
 
 if TYPE_CHECKING:
     from fedcli.compression.codec import Codec
@@ -42,8 +43,8 @@ class Sparsify(CodedAggregator):
 
     name: str = "sparsify"
     kind: str = "top_k"
-    fraction: float = 0.01
-    bits: int = 32
+    fraction: PositiveFraction = 0.01
+    bits: Annotated[int, Range(1, 32)] = 32
     per_tensor: bool = False
     rotate: bool = False
 
@@ -64,8 +65,6 @@ class Sparsify(CodedAggregator):
         yield from super().problems()
         if self.kind not in _KINDS:
             yield "kind", f"must be one of: {', '.join(_KINDS)}"
-        if not 0 < self.fraction <= 1:
-            yield "fraction", "must be above 0 and at most 1"
         if self.bits != 32 and not 1 <= self.bits <= 16:
             yield "bits", "must be 32, or from 1 to 16"
         if self.bits == 1 and self.kind == "random_k":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.coded import QuantizedAggregator
+from fedcli.ranges import Range
 
 if TYPE_CHECKING:
     from fedcli.compression.quantizers.ternary import Ternary
@@ -26,16 +27,10 @@ class TernGrad(QuantizedAggregator):
     """
 
     name: str = "terngrad"
-    clip: float | None = 2.5
+    clip: Annotated[float, Range(1e-6, 1e6)] | None = 2.5
 
     def quantizer(self, size: int, shapes: Sequence[tuple[int, ...]]) -> Ternary:
         """Makes the quantizer; see the base class."""
         from fedcli.compression.quantizers.ternary import Ternary
 
         return Ternary(size, self.clip)
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """There is room to clip to."""
-        yield from super().problems()
-        if self.clip is not None and not self.clip > 0:
-            yield "clip", "must be more than 0, or null for no clipping"

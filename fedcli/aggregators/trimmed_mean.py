@@ -6,12 +6,12 @@ https://arxiv.org/abs/1803.01498, definition 2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.aggregators import aggregators
 from fedcli.aggregators.collecting import CollectingAggregator
+from fedcli.ranges import Range
 
 if TYPE_CHECKING:
     from fedcli.aggregators.processes.collected import Rule
@@ -28,13 +28,7 @@ class TrimmedMean(CollectingAggregator):
     """
 
     name: str = "trimmed_mean"
-    trim: float = 0.1
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Something is left; see the base class."""
-        yield from super().problems()
-        if not 0 <= self.trim < 0.5:
-            yield "trim", "must be at least 0 and below 0.5, so that something is left between both ends"
+    trim: Annotated[float, Range(0.0, 0.499999)] = 0.1
 
     def rule(self) -> Rule:
         """Makes the rule; see the base class."""

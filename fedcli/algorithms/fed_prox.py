@@ -5,13 +5,13 @@ Li et al. 2020, "Federated Optimization in Heterogeneous Networks", https://arxi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.algorithms import algorithms
 from fedcli.algorithms.base import Parts
 from fedcli.algorithms.weighting import WeightedAlgorithm
+from fedcli.ranges import Range
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -35,13 +35,7 @@ class FedProx(WeightedAlgorithm):
     takes_rates_from_state = True
 
     name: str = "fed_prox"
-    mu: float = 1.0
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """The strength is not negative; see the base class."""
-        yield from super().problems()
-        if not 0 <= self.mu < float("inf"):
-            yield "mu", "must not be negative"
+    mu: Annotated[float, Range(0.0, 1e6)] = 1.0
 
     def build(self, parts: Parts) -> tff.learning.templates.LearningProcess:
         """Builds the process; see the base class.

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fedcli.algorithms import algorithms
 from fedcli.algorithms.base import AlgorithmConfig, Parts
 from fedcli.algorithms.weighting import WeightedAlgorithm
 from fedcli.errors import ConfigError
 from fedcli.optimizers.sgd import SGD
+from fedcli.ranges import LearningRate, Range
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -51,8 +52,8 @@ class FedRecon(WeightedAlgorithm):
 
     name: str = "fed_recon"
     local_layers: list[str] | None = None
-    reconstruction_learning_rate: float = 0.1
-    reconstruction_epochs: int = 1
+    reconstruction_learning_rate: LearningRate = 0.1
+    reconstruction_epochs: Annotated[int, Range(1, 10**6)] = 1
     support: str = SPLIT
 
     @property
@@ -85,10 +86,6 @@ class FedRecon(WeightedAlgorithm):
         yield from super().problems()
         if self.local_layers is not None and not self.local_layers:
             yield "local_layers", "must name at least one layer, or be null for the last one; without, it is fed_avg"
-        if not 0 < self.reconstruction_learning_rate < float("inf"):
-            yield "reconstruction_learning_rate", "must be a positive number"
-        if self.reconstruction_epochs < 1:
-            yield "reconstruction_epochs", "must be at least 1"
         if self.support not in (SPLIT, SAME):
             yield "support", f"must be {SPLIT} or {SAME}"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from fedcli.datasets.base import DataSpec, Examples
+from fedcli.ranges import Fraction
 from fedcli.registry import Component
 
 if TYPE_CHECKING:
@@ -63,13 +63,7 @@ class Attack(AttackConfig, ABC):
         fraction: Share of all clients that attack; see `fedcli.training.attacked.attackers` on who does.
     """
 
-    fraction: float = 0.2
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """The fraction is one; see the base class."""
-        yield from super().problems()
-        if not 0 <= self.fraction <= 1:
-            yield "fraction", "must be from 0 to 1"
+    fraction: Fraction = 0.2
 
     @property
     def share(self) -> float:

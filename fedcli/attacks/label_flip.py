@@ -7,7 +7,7 @@ https://arxiv.org/abs/1803.01498: a digit y becomes 9 - y.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from fedcli.attacks import attacks
 from fedcli.attacks.base import Attack
 from fedcli.datasets.base import DataSpec, Examples
 from fedcli.errors import ConfigError
+from fedcli.ranges import Range
 
 
 @attacks.register("label_flip")
@@ -32,7 +33,7 @@ class LabelFlip(Attack):
     changes_examples: ClassVar[bool] = True
 
     name: str = "label_flip"
-    rotate: int | None = None
+    rotate: Annotated[int, Range(-(10**6), 10**6)] | None = None
 
     def check(self, spec: DataSpec) -> None:
         """Refuses text, whose targets are the characters that follow, not labels; see the base class."""

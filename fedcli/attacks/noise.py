@@ -6,12 +6,12 @@ https://papers.nips.cc/paper/6617-machine-learning-with-adversaries-byzantine-to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedcli.attacks import attacks
 from fedcli.attacks.base import UpdateAttack
+from fedcli.ranges import Positive
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -28,14 +28,8 @@ class Noise(UpdateAttack):
     """
 
     name: str = "noise"
-    standard_deviation: float = 1.0
+    standard_deviation: Positive = 1.0
     replace: bool = True
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """There is noise; see the base class."""
-        yield from super().problems()
-        if not 0 < self.standard_deviation < float("inf"):
-            yield "standard_deviation", "must be a number above 0"
 
     def update(self, tensor: tf.Tensor) -> tf.Tensor:
         """Draws the noise; see the base class."""

@@ -6,13 +6,12 @@ replacement; here what they have trained is honest).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.attacks import attacks
 from fedcli.attacks.base import UpdateAttack
+from fedcli.ranges import Range
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -29,13 +28,7 @@ class Scaled(UpdateAttack):
     """
 
     name: str = "scaled"
-    factor: float = 10.0
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """The factor is a number; see the base class."""
-        yield from super().problems()
-        if not math.isfinite(self.factor):
-            yield "factor", "must be a number"
+    factor: Annotated[float, Range(-1e12, 1e12)] = 10.0
 
     def update(self, tensor: tf.Tensor) -> tf.Tensor:
         """Scales it; see the base class."""

@@ -6,12 +6,12 @@ Datasets", https://arxiv.org/abs/1811.03761.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedcli.attacks import attacks
 from fedcli.attacks.base import UpdateAttack
+from fedcli.ranges import Positive
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -27,13 +27,7 @@ class SignFlip(UpdateAttack):
     """
 
     name: str = "sign_flip"
-    factor: float = 1.0
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """The sign is flipped; see the base class."""
-        yield from super().problems()
-        if not 0 < self.factor < float("inf"):
-            yield "factor", "must be a number above 0"
+    factor: Positive = 1.0
 
     def update(self, tensor: tf.Tensor) -> tf.Tensor:
         """Flips the sign; see the base class."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from fedcli.algorithms.weighting import TOKENS
+from fedcli.config.memory import check_model_memory
 from fedcli.config.objective import check_objective
+from fedcli.config.ranges import check_ranges
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.errors import ConfigError
 from fedcli.models.pretrained import pretrained_names
@@ -24,6 +26,8 @@ def check(config: TrainConfig) -> TrainConfig:
     """
     _check_values(config)
     config.model.check(config.dataset.spec)
+    trains_whole = config.runtime.trains_here and not config.distributor.trains_sub_models
+    check_model_memory(config.model, config.dataset.spec, trains_here=trains_whole)
     config.distributor.check_model(config.model, config.dataset.spec)
     return config
 
@@ -50,24 +54,7 @@ def check_finetuning(config: FinetuneConfig) -> FinetuneConfig:
 
 
 def _check_values(config: TrainConfig) -> None:
-    for key, value, least in (
-        ("rounds", config.rounds, 0),
-        ("clients_per_round", config.clients_per_round, 1),
-        ("seed", config.seed, 0),
-        ("eval.every", config.eval.every, 1),
-        ("eval.batch_size", config.eval.batch_size, 1),
-        ("eval.max_examples", config.eval.max_examples, 1),
-        ("client_eval.every", config.client_eval.every, 1),
-        ("client_eval.max_clients", config.client_eval.max_clients, 1),
-        ("client_eval.personalize_epochs", config.client_eval.personalize_epochs, 0),
-        ("checkpoint.every", config.checkpoint.every, 1),
-        ("checkpoint.keep", config.checkpoint.keep, 1),
-        ("dataset.batch_size", config.dataset.batch_size, 1),
-        ("dataset.client_epochs", config.dataset.client_epochs, 1),
-        ("dataset.max_batches_per_client", config.dataset.max_batches_per_client, 1),
-    ):
-        if value is not None and value < least:
-            raise ConfigError(f"{key}={value}: must be at least {least}", f"set it with {key}=VALUE")
+    check_ranges(config)
     for key, requirement in config.sampling.problems(config.clients_per_round):
         value = getattr(config.sampling, key)
         raise ConfigError(f"sampling.{key}={value}: {requirement}", f"set it with sampling.{key}=VALUE")

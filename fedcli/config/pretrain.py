@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from fedcli.config.memory import check_model_memory
 from fedcli.config.objective import check_objective
+from fedcli.config.ranges import check_ranges
 from fedcli.config.schema import CheckpointConfig
 from fedcli.datasets.base import DataSpec
 from fedcli.errors import ConfigError
@@ -14,6 +16,7 @@ from fedcli.loggers.tensorboard import TensorBoard
 from fedcli.models.base import ModelConfig
 from fedcli.models.pretrained import check_new_name
 from fedcli.models.vocabulary import VOCABULARY
+from fedcli.ranges import Count, CountOrZero, LearningRate, Range, Seed
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class PretrainConfig:
             not read from the machine: the gradient is summed shard by shard, so its last bits depend on it.
         sequence_length: Characters of an input.
         learning_rate: Adam's.
-        validation_share: Share of the text that is held out, in (0, 1).
+        validation_share: Share of the text that is held out.
         patience: Epochs without a lower held-out loss after which training stops; None for never.
         seed: Where the initial model and the order of the sequences come from.
         objective: Metric that a search optimizes.
@@ -45,14 +48,14 @@ class PretrainConfig:
     text: str | None = None
     name: str | None = None
     overwrite: bool = False
-    epochs: int = 12
-    batch_size: int = 64
-    shards: int = 2
-    sequence_length: int = 100
-    learning_rate: float = 0.001
-    validation_share: float = 0.1
-    patience: int | None = 3
-    seed: int = 0
+    epochs: CountOrZero = 12
+    batch_size: Count = 64
+    shards: Annotated[int, Range(1, 1024)] = 2
+    sequence_length: Annotated[int, Range(1, 10**6)] = 100
+    learning_rate: LearningRate = 0.001
+    validation_share: Annotated[float, Range(1e-6, 0.999999)] = 0.1
+    patience: Count | None = 3
+    seed: Seed = 0
     objective: str = "eval/accuracy"
     output_dir: str = "outputs"
     cache_dir: str | None = None
@@ -84,35 +87,17 @@ def check_pretraining(config: PretrainConfig) -> PretrainConfig:
     if not config.name:
         raise ConfigError("the model has no name", "give it one with --name NAME; --pretrained NAME then finds it")
     check_new_name(config.name)
-    for key, value, least in (
-        ("epochs", config.epochs, 0),
-        ("batch_size", config.batch_size, 1),
-        ("shards", config.shards, 1),
-        ("sequence_length", config.sequence_length, 1),
-        ("patience", config.patience, 1),
-        ("seed", config.seed, 0),
-        ("checkpoint.every", config.checkpoint.every, 1),
-        ("checkpoint.keep", config.checkpoint.keep, 1),
-    ):
-        if value is not None and value < least:
-            raise ConfigError(f"{key}={value}: must be at least {least}", f"set it with {key}=VALUE")
+    check_ranges(config)
     if config.shards > config.batch_size:
         raise ConfigError(
             f"shards={config.shards}: batch_size={config.batch_size} has fewer sequences",
             f"set shards to at most {config.batch_size}",
         )
-    if not (math.isfinite(config.learning_rate) and config.learning_rate > 0):
-        raise ConfigError(
-            f"learning_rate={config.learning_rate:g}: must be above 0 and finite", "set it with learning_rate=VALUE"
-        )
-    if not 0 < config.validation_share < 1:
-        raise ConfigError(
-            f"validation_share={config.validation_share:g}: must be between 0 and 1", "validation_share=0.1 is usual"
-        )
     check_objective(config.objective, measured=())  # no component measures anything
     if not config.output_dir.strip():
         raise ConfigError("output_dir=: must be a folder", "output_dir=. is the current one")
     config.model.check(config.spec)
+    check_model_memory(config.model, config.spec, batch=config.batch_size)
     config.logger.check()
     check_length(read_text(config.text), config)
     return config

@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
+
+from fedcli.ranges import Count, Positive, Range, out_of_range
 
 #: A round samples `clients_per_round` clients, uniformly and without replacement.
 FIXED = "fixed"
 #: A round samples each client by itself, with the probability that makes it `clients_per_round` on average.
 POISSON = "poisson"
+
+#: Standard deviation of a logarithm. Beyond 10, clients differ by more than any time or rate can.
+Sigma = Annotated[float, Range(0.0, 10.0)]
 
 
 @dataclass(frozen=True)
@@ -45,16 +51,16 @@ class SamplingConfig:
 
     scheme: str = FIXED
     simulate: bool | None = None
-    dropout: float = 0.0
-    overselect: float = 1.0
-    goal: int | None = None
-    deadline: float | None = None
-    seconds_per_example: float = 0.02
-    compute_sigma: float = 1.0
-    download_rate: float = 1e7
-    upload_rate: float = 5e6
-    bandwidth_sigma: float = 1.0
-    jitter: float = 0.0
+    dropout: Annotated[float, Range(0.0, 0.999999)] = 0.0
+    overselect: Annotated[float, Range(1.0, 1e6)] = 1.0
+    goal: Count | None = None
+    deadline: Positive | None = None
+    seconds_per_example: Positive = 0.02
+    compute_sigma: Sigma = 1.0
+    download_rate: Positive = 1e7
+    upload_rate: Positive = 5e6
+    bandwidth_sigma: Sigma = 1.0
+    jitter: Sigma = 0.0
 
     @property
     def is_simulated(self) -> bool:
@@ -74,25 +80,14 @@ class SamplingConfig:
 
     def problems(self, clients_per_round: int) -> Iterator[tuple[str, str]]:
         """Yields the keys whose values make no sense, each with what they must be."""
+        outside = list(out_of_range(self))
+        yield from outside
+        if outside:
+            return
         if self.scheme not in (FIXED, POISSON):
             yield "scheme", f"must be one of: {FIXED}, {POISSON}"
         elif self.scheme == POISSON and self.is_simulated:
             yield "scheme", "does not go with simulated reports, whose goal is a number of clients: it must be fixed"
-        if not 0 <= self.dropout < 1:
-            yield "dropout", "must be at least 0 and below 1"
-        if not 1 <= self.overselect < math.inf:
-            yield "overselect", "must be a number, at least 1"
-        elif not 1 <= self.reporting_goal(clients_per_round) <= self.asked(clients_per_round):
+        if not 1 <= self.reporting_goal(clients_per_round) <= self.asked(clients_per_round):
             most = self.asked(clients_per_round)
             yield "goal", f"must be from 1 to the {most} clients that a round asks (clients_per_round x overselect)"
-        for key in ("deadline", "seconds_per_example", "download_rate", "upload_rate"):
-            value = getattr(self, key)
-            if value is not None and not 0 < value < math.inf:
-                yield key, "must be a number above 0"
-        for key in ("compute_sigma", "bandwidth_sigma", "jitter"):
-            if not 0 <= getattr(self, key) <= _LARGEST_SIGMA:
-                yield key, f"must be from 0 to {_LARGEST_SIGMA:g}"
-
-
-#: Beyond, clients differ by more than any time or rate can.
-_LARGEST_SIGMA = 10.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from fedcli.aggregators.base import AggregatorConfig
 from fedcli.algorithms.base import AlgorithmConfig
@@ -19,6 +19,7 @@ from fedcli.models.base import ModelConfig
 from fedcli.optimizers.base import OptimizerConfig
 from fedcli.partitions.base import PartitionConfig
 from fedcli.partitions.natural import Natural
+from fedcli.ranges import Count, CountOrZero, Range, Seed
 from fedcli.runtime.base import RuntimeConfig
 from fedcli.schedules.base import ScheduleConfig
 from fedcli.schedules.constant import Constant
@@ -38,9 +39,9 @@ class EvalConfig:
         all_clients: Whether to evaluate on the test examples of all clients, also where `dataset.clients` names some.
     """
 
-    every: int = 5
-    max_examples: int | None = None
-    batch_size: int = 256
+    every: Count = 5
+    max_examples: Count | None = None
+    batch_size: Count = 256
     all_clients: bool = True
 
 
@@ -56,9 +57,9 @@ class ClientEvalConfig:
             `dataset.max_batches_per_client` limits training rounds alone.
     """
 
-    every: int | None = None
-    max_clients: int | None = None
-    personalize_epochs: int = 0
+    every: Count | None = None
+    max_clients: Count | None = None
+    personalize_epochs: Annotated[int, Range(0, 10**6)] = 0
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ class CheckpointConfig:
         keep: How many of the newest are kept.
     """
 
-    every: int = 10
-    keep: int = 2
+    every: Count = 10
+    keep: Count = 2
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,9 @@ class TrainConfig:
     client_schedule: ScheduleConfig = field(default_factory=Constant)
     server_schedule: ScheduleConfig = field(default_factory=Constant)
     logger: LoggerConfig = field(default_factory=TensorBoard)
-    rounds: int = 50
-    clients_per_round: int = 10
-    seed: int = 0
+    rounds: CountOrZero = 50
+    clients_per_round: Count = 10
+    seed: Seed = 0
     objective: str = "eval/accuracy"
     output_dir: str = "outputs"
     sampling: SamplingConfig = field(default_factory=SamplingConfig)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args, get_type_hints
+from functools import cache
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fedcli.config.groups import groups, keys_of_group
+from fedcli.config.shown import shown
 from fedcli.config.suggest import did_you_mean
 from fedcli.errors import ConfigError
 from fedcli.passwords import refuse_passwords
+from fedcli.ranges import out_of_range
 from fedcli.registry import Component
 
 T = TypeVar("T")
 
+#: What OmegaConf raises where a value is not of its key's type: a whole number may be too large for a float.
+_CONVERSION_ERRORS = (OmegaConfBaseException, OverflowError, ValueError, TypeError)
+
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list"}
+_ITEM_NAMES = {int: "whole numbers", float: "numbers", str: "texts"}
 
 
 def typed(config: Mapping[str, Any], schema: type[T], *, foreign_keys: bool = False) -> T:
@@ -43,7 +50,7 @@ def typed(config: Mapping[str, Any], schema: type[T], *, foreign_keys: bool = Fa
             plain[key] = value
         else:
             raise ConfigError(f"{key}: no such key", did_you_mean(key, fields, "keys"))
-    hints = get_type_hints(schema)
+    hints = get_type_hints(schema, include_extras=True)
     for key, value in plain.items():
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
@@ -70,7 +77,7 @@ def _component(group: str, value: Any, foreign_keys: bool) -> Component:
             f"{group}={value}: the group holds no name",
             did_you_mean(str(value), registry.components),
         )
-    name = _shown(value["name"])
+    name = shown(value["name"])
     if name not in registry.components:
         # Said here, not by the registry: client_optimizer and server_optimizer share one.
         raise ConfigError(f"{group}.name={name}: no such {group}", did_you_mean(name, registry.components))
@@ -91,7 +98,7 @@ def _component(group: str, value: Any, foreign_keys: bool) -> Component:
         del settings[key]
     result = _structured(component, group, settings)
     for field, requirement in result.problems():
-        raise ConfigError(f"{group}.{field}={_shown(getattr(result, field))}: {requirement}", _set(group, field))
+        raise ConfigError(f"{group}.{field}={shown(getattr(result, field))}: {requirement}", _set(group, field))
     return result
 
 
@@ -99,14 +106,37 @@ def _structured(cls: type[T], prefix: str, value: Any) -> T:
     """Checks the keys and types of one dataclass by OmegaConf."""
     fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{prefix}={_shown(value)}: not a group of keys", f"keys: {', '.join(sorted(fields))}")
+        raise ConfigError(f"{prefix}={shown(value)}: not a group of keys", f"keys: {', '.join(sorted(fields))}")
     for key in value:
         if key not in fields:
             raise ConfigError(f"{prefix}.{key}: no such key", did_you_mean(key, fields, f"keys of {prefix}"))
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), value))  # type: ignore[return-value]
-    except OmegaConfBaseException as error:
+        result = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), value))
+    except _CONVERSION_ERRORS as error:
         raise _wrong_type(cls, prefix, value) or error from None
+    for key, item_type in _lists(cls):  # type: ignore[arg-type]
+        # OmegaConf checks the items of a list, but lets lists and groups among them pass.
+        if any(type(item) is not item_type for item in getattr(result, key) or ()):
+            full = f"{prefix}.{key}" if prefix else key
+            needed = _type_name(get_type_hints(cls)[key])
+            raise ConfigError(f"{full}={shown(getattr(result, key))}: must be {needed}", _set(prefix, key))
+    for key, requirement in out_of_range(result):
+        full = f"{prefix}.{key}" if prefix else key
+        raise ConfigError(f"{full}={shown(getattr(result, key))}: {requirement}", _set(prefix, key))
+    return result  # type: ignore[return-value]
+
+
+@cache
+def _lists(cls: type[object]) -> list[tuple[str, type]]:
+    """Returns the fields of a dataclass that are lists, each with the type of its items."""
+    hints = get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    return [
+        (name, get_args(option)[0])
+        for name in names
+        for option in (hints[name], *get_args(hints[name]))
+        if get_origin(option) is list
+    ]
 
 
 def _wrong_type(cls: type[object], prefix: str, value: Mapping[str, Any]) -> ConfigError | None:
@@ -115,24 +145,19 @@ def _wrong_type(cls: type[object], prefix: str, value: Mapping[str, Any]) -> Con
     for key, item in value.items():
         try:
             OmegaConf.merge(OmegaConf.structured(cls), {key: item})
-        except OmegaConfBaseException:
+        except _CONVERSION_ERRORS:
             full = f"{prefix}.{key}" if prefix else key
-            return ConfigError(f"{full}={_shown(item)}: must be {_type_name(hints[key])}", _set(prefix, key))
+            return ConfigError(f"{full}={shown(item)}: must be {_type_name(hints[key])}", _set(prefix, key))
     return None
 
 
 def _type_name(hint: Any) -> str:
     if hint in _TYPE_NAMES:
         return _TYPE_NAMES[hint]
-    origin = getattr(hint, "__origin__", None)
-    if origin is list:
-        return "a list"
+    if get_origin(hint) is list:
+        return f"a list of {_ITEM_NAMES.get(get_args(hint)[0], 'values')}"
     options = [_type_name(arg) if arg is not type(None) else "null" for arg in get_args(hint)]
     return " or ".join(options) or str(hint)
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _set(prefix: str, key: str) -> str:

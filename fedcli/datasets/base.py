@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.errors import ConfigError
+from fedcli.ranges import Count, Range
 from fedcli.registry import Component
 
 #: Marks a position of a text target that is padding: no character, so it counts in no loss and no accuracy.
@@ -198,20 +199,13 @@ class DatasetConfig(Component, ABC):
     #: What `fedcli data list` tells of the data set, by the name `title`.
     about: ClassVar[DataSource | None] = None
 
-    batch_size: int = 20
-    client_epochs: int = 1
-    max_batches_per_client: int | None = None
+    batch_size: Count = 20
+    client_epochs: Annotated[int, Range(1, 10**6)] = 1
+    max_batches_per_client: Count | None = None
     drop_remainder: bool = False
     clients: list[str] | None = None
     origin: str | None = None
     cache_dir: str | None = None
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Batches, passes and their limit start at one; see the base class."""
-        for key in ("batch_size", "client_epochs", "max_batches_per_client"):
-            value = getattr(self, key)
-            if value is not None and value < 1:
-                yield key, "must be at least 1"
 
     @property
     @abstractmethod

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from fedcli.datasets import cache, datasets
 from fedcli.datasets.base import DatasetConfig, DataSource, DataSpec, FederatedDataset
@@ -16,6 +17,7 @@ from fedcli.datasets.snippets import SnippetDataset, UnknownBytes
 from fedcli.datasets.sqlite import TEST, TRAIN, ClientDatabase, content_hash
 from fedcli.errors import ConfigError
 from fedcli.models.vocabulary import VOCABULARY, encode
+from fedcli.ranges import Range
 
 
 @datasets.register("imported")
@@ -30,7 +32,7 @@ class Imported(DatasetConfig):
 
     name: str = "imported"
     source: str | None = None
-    sequence_length: int = 100
+    sequence_length: Annotated[int, Range(1, 10**6)] = 100
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """It has a name, and a sequence at least one character; see the base class."""

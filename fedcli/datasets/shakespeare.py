@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from fedcli.datasets import datasets
 from fedcli.datasets.base import DatasetConfig, DataSource, DataSpec
 from fedcli.datasets.snippets import SnippetDataset
 from fedcli.datasets.sqlite import TEST, TRAIN, ClientDatabase, DatabaseSource
 from fedcli.models.vocabulary import VOCABULARY
+from fedcli.ranges import Count, Range
 
 DATABASE = DatabaseSource(
     name="shakespeare",
@@ -46,8 +47,8 @@ class Shakespeare(DatasetConfig):
     )
 
     name: str = "shakespeare"
-    batch_size: int = 8
-    sequence_length: int = 100
+    batch_size: Count = 8
+    sequence_length: Annotated[int, Range(1, 10**6)] = 100
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """A sequence has at least one character; see the base class."""

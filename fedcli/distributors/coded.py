@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fedcli.aggregators.coded import CodedAggregator
 from fedcli.columns import Columns, Direction
 from fedcli.distributors.base import DistributorConfig
+from fedcli.ranges import Count
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -33,7 +34,7 @@ class CodedDistributor(DistributorConfig):
         "distortion": Direction.MINIMIZE,
     }
 
-    min_elements: int = 20_000
+    min_elements: Count = 20_000
     stateful_clients: bool = False
 
     @property

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from fedcli.aggregators.entropy import Entropy as EntropyCoding
 from fedcli.distributors import distributors
 from fedcli.distributors.coded import CodedDistributor
+from fedcli.ranges import Range
 
 
 @distributors.register("entropy")
@@ -22,7 +24,7 @@ class Entropy(CodedDistributor):
     """
 
     name: str = "entropy"
-    step: float = 1.0
+    step: Annotated[float, Range(1e-6, 1e4)] = 1.0
     rounding: str = "deterministic"
     rotate: bool = True
     code: str = "huffman"

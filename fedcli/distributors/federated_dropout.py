@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.aggregators.quantize import Quantize as Quantizing
 from fedcli.distributors import distributors
 from fedcli.distributors.base import DistributorConfig
+from fedcli.ranges import Count, PositiveFraction, Range
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -46,12 +47,12 @@ class FederatedDropout(DistributorConfig):
     trains_sub_models = True
 
     name: str = "federated_dropout"
-    keep: float = 0.75
-    bits: int | None = None
+    keep: PositiveFraction = 0.75
+    bits: Annotated[int, Range(1, 16)] | None = None
     rounding: str = "deterministic"
     rotate: bool = False
     code: str = "packed"
-    min_elements: int = 20_000
+    min_elements: Count = 20_000
 
     def check_model(self, model: ModelConfig, spec: DataSpec) -> None:
         """Refuses a model that has no sub-models; see the base class."""
@@ -95,8 +96,6 @@ class FederatedDropout(DistributorConfig):
     def problems(self) -> Iterator[tuple[str, str]]:
         """Values are in their ranges and fit each other."""
         yield from super().problems()
-        if not 0 < self.keep <= 1:
-            yield "keep", "must be more than 0, at most 1"
         yield from self._quantizing(8 if self.bits is None else self.bits).problems()
 
     def _sub_model(self, model_fn: ModelFn) -> SubModel:

@@ -7,10 +7,12 @@ https://arxiv.org/abs/1812.07210, section 3.1; the quantizer's sources are in `f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from fedcli.aggregators.quantize import Quantize as Quantizing
 from fedcli.distributors import distributors
 from fedcli.distributors.coded import CodedDistributor
+from fedcli.ranges import Range
 
 
 @distributors.register("quantize")
@@ -27,7 +29,7 @@ class Quantize(CodedDistributor):
     """
 
     name: str = "quantize"
-    bits: int = 8
+    bits: Annotated[int, Range(1, 16)] = 8
     rounding: str = "deterministic"
     per_channel: bool = False
     rotate: bool = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from fedcli.datasets.base import DataSpec
 from fedcli.errors import ConfigError
+from fedcli.models.size import ModelSize
 from fedcli.models.sub_model import SubModel
 from fedcli.registry import Component
 
@@ -50,6 +51,14 @@ class ModelConfig(Component, ABC):
         Returns:
             A model that maps a batch [b, *spec.x_shape] to logits [b, *spec.y_shape, spec.num_classes].
         """
+
+    def size(self, spec: DataSpec) -> ModelSize | None:
+        """Counts the model's numbers without building it; None if that is not known.
+
+        Args:
+            spec: The data set's inputs and targets.
+        """
+        return None
 
     def export(self, spec: DataSpec) -> tf.keras.Model:
         """Builds the model as the Keras file of a run holds it.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.datasets.base import DataSpec
 from fedcli.models import models
 from fedcli.models.base import ModelConfig
+from fedcli.models.size import ModelSize
+from fedcli.ranges import Count
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -32,21 +34,22 @@ class CharRNN(ModelConfig):
     kind: ClassVar[str] = "text"
 
     name: str = "char_rnn"
-    embedding_dim: int = 256
-    units: int = 1024
+    embedding_dim: Count = 256
+    units: Count = 1024
     reset_after: bool = True
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Sizes are at least 1."""
-        for field in ("embedding_dim", "units"):
-            if getattr(self, field) < 1:
-                yield field, "must be at least 1"
 
     def build(self, spec: DataSpec) -> tf.keras.Model:
         """Builds the network as it is trained: see the base class, and `fedcli.models.engine.gru` for its speed."""
         from fedcli.models.engine.char_network import CharNetwork
 
         return CharNetwork(spec.num_classes, self.embedding_dim, self.units, self.reset_after)
+
+    def size(self, spec: DataSpec) -> ModelSize:
+        """Counts the layers' weights, and their outputs at every position."""
+        classes, dim, units = spec.num_classes, self.embedding_dim, self.units
+        gates = 3 * units * (dim + units + (2 if self.reset_after else 1))
+        parameters = classes * dim + gates + (units + 1) * classes
+        return ModelSize(parameters, math.prod(spec.y_shape) * (dim + units + classes))
 
     def export(self, spec: DataSpec) -> tf.keras.Model:
         """Builds the network from Keras's own layers; see the base class."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fedcli.datasets.base import DataSpec
 from fedcli.models import models
 from fedcli.models.base import ModelConfig
+from fedcli.models.size import ModelSize
 from fedcli.models.sub_model import SubModel, Units
 
 if TYPE_CHECKING:
@@ -38,6 +39,16 @@ class CNN(ModelConfig):
     def build(self, spec: DataSpec) -> tf.keras.Model:
         """Builds the network; see the base class."""
         return _network(spec, _HIDDEN, [1.0] * len(_HIDDEN))
+
+    def size(self, spec: DataSpec) -> ModelSize:
+        """Counts the layers' weights and outputs."""
+        height, width, channels = spec.x_shape
+        first, second, dense = _HIDDEN
+        half, quarter = -(-height // 2) * -(-width // 2), -(-height // 4) * -(-width // 4)  # pixels after pooling
+        parameters = (25 * channels + 1) * first + (25 * first + 1) * second
+        parameters += (quarter * second + 1) * dense + (dense + 1) * spec.num_classes
+        activations = (height * width + half) * first + (half + quarter) * second + dense + spec.num_classes
+        return ModelSize(parameters, activations)
 
     def sub_model(self, spec: DataSpec, share: float) -> SubModel:
         """Thins the convolutions and the dense layer; see the base class."""

@@ -5,18 +5,25 @@ McMahan et al. 2017, https://arxiv.org/abs/1602.05629, section 3: two hidden lay
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from fedcli.datasets.base import DataSpec
 from fedcli.errors import ConfigError
 from fedcli.models import models
 from fedcli.models.base import ModelConfig
+from fedcli.models.size import ModelSize
 from fedcli.models.sub_model import SubModel, Units
+from fedcli.ranges import Count
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+#: With more, building the graph takes minutes.
+_MOST_LAYERS = 100
 
 
 @models.register("mlp")
@@ -33,7 +40,7 @@ class MLP(ModelConfig):
     kind: ClassVar[str] = "image"
 
     name: str = "mlp"
-    hidden_units: list[int] = field(default_factory=lambda: [200, 200])
+    hidden_units: list[Count] = field(default_factory=lambda: [200, 200])
 
     @classmethod
     def takes(cls, kind: str) -> bool:
@@ -41,13 +48,19 @@ class MLP(ModelConfig):
         return kind in ("image", "table")
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """A layer has at least one unit."""
-        if any(units < 1 for units in self.hidden_units):
-            yield "hidden_units", "must be a list of layer sizes of at least 1, such as [200,200]"
+        """There are not too many layers."""
+        yield from super().problems()
+        if len(self.hidden_units) > _MOST_LAYERS:
+            yield "hidden_units", f"must be a list of at most {_MOST_LAYERS} layer sizes, such as [200,200]"
 
     def build(self, spec: DataSpec) -> tf.keras.Model:
         """Builds the network; see the base class."""
         return _network(spec, self.hidden_units, [1.0] * len(self.hidden_units))
+
+    def size(self, spec: DataSpec) -> ModelSize:
+        """Counts the dense layers' weights and outputs."""
+        sizes = [math.prod(spec.x_shape), *self.hidden_units, spec.num_classes]
+        return ModelSize(sum((inputs + 1) * units for inputs, units in pairwise(sizes)), sum(sizes))
 
     def sub_model(self, spec: DataSpec, share: float) -> SubModel:
         """Thins the hidden layers; see the base class."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.optimizers import optimizers
-from fedcli.optimizers.base import OptimizerConfig
+from fedcli.optimizers.base import Epsilon, OptimizerConfig
+from fedcli.ranges import Range
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -33,8 +34,8 @@ class Adagrad(OptimizerConfig):
     keeps_rate_in_state = True
 
     name: str = "adagrad"
-    initial_preconditioner_value: float = 0.1
-    epsilon: float = 1e-7
+    initial_preconditioner_value: Annotated[float, Range(0.0, 1e6)] = 0.1
+    epsilon: Epsilon = 1e-7
 
     def build(self) -> tff.learning.optimizers.Optimizer:
         """Builds TFF's optimizer."""

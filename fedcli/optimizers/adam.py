@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedcli.optimizers import optimizers
-from fedcli.optimizers.base import OptimizerConfig
+from fedcli.optimizers.base import Epsilon, OptimizerConfig
+from fedcli.ranges import Decay
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -36,9 +37,9 @@ class Adam(OptimizerConfig):
     keeps_rate_in_state = True
 
     name: str = "adam"
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-7
+    beta_1: Decay = 0.9
+    beta_2: Decay = 0.999
+    epsilon: Epsilon = 1e-7
 
     def build(self) -> tff.learning.optimizers.Optimizer:
         """Builds TFF's optimizer."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedcli.optimizers import optimizers
-from fedcli.optimizers.base import OptimizerConfig
+from fedcli.optimizers.base import Epsilon, OptimizerConfig
+from fedcli.ranges import Decay
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -30,8 +31,8 @@ class RMSprop(OptimizerConfig):
     keeps_rate_in_state = True
 
     name: str = "rmsprop"
-    decay: float = 0.9
-    epsilon: float = 1e-7
+    decay: Decay = 0.9
+    epsilon: Epsilon = 1e-7
 
     def build(self) -> tff.learning.optimizers.Optimizer:
         """Builds TFF's optimizer."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fedcli.optimizers import optimizers
 from fedcli.optimizers.base import OptimizerConfig
+from fedcli.ranges import Decay
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -27,7 +28,7 @@ class SGD(OptimizerConfig):
     keeps_rate_in_state = True
 
     name: str = "sgd"
-    momentum: float = 0.0
+    momentum: Decay = 0.0
 
     def build(self) -> tff.learning.optimizers.Optimizer:
         """Builds TFF's optimizer."""

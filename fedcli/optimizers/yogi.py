@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fedcli.optimizers import optimizers
-from fedcli.optimizers.base import OptimizerConfig
+from fedcli.optimizers.base import Epsilon, OptimizerConfig
+from fedcli.ranges import Decay, Range
 
 if TYPE_CHECKING:
     import tensorflow_federated as tff
@@ -36,10 +37,10 @@ class Yogi(OptimizerConfig):
     keeps_rate_in_state = True
 
     name: str = "yogi"
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-3
-    initial_preconditioner_value: float = 1e-6
+    beta_1: Decay = 0.9
+    beta_2: Decay = 0.999
+    epsilon: Epsilon = 1e-3
+    initial_preconditioner_value: Annotated[float, Range(0.0, 1e6)] = 1e-6
 
     def build(self) -> tff.learning.optimizers.Optimizer:
         """Builds TFF's optimizer."""

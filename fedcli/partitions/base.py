@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
 from fedcli.errors import ConfigError
+from fedcli.ranges import Count, Range, Seed
 from fedcli.registry import Component
 
 #: Concentrations of a Dirichlet distribution that can be drawn from: beyond, all is one label, or all is equal.
-SMALLEST, LARGEST = 1e-6, 1e6
+Concentration = Annotated[float, Range(1e-6, 1e6)]
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,8 @@ class Synthetic(PartitionConfig, ABC):
     #: Whether examples are dealt by their labels.
     by_label: ClassVar[bool] = False
 
-    num_clients: int = 100
-    seed: int = 0
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """There is a client, and seeds are not negative."""
-        for key, least in (("num_clients", 1), ("seed", 0)):
-            if getattr(self, key) < least:
-                yield key, f"must be at least {least}"
+    num_clients: Count = 100
+    seed: Seed = 0
 
     def check(self, spec: DataSpec) -> None:
         """Refuses to deal text by label: it has a target at every character, no label; see the base class."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.partitions import partitions
-from fedcli.partitions.base import LARGEST, SMALLEST, Pool, Synthetic
+from fedcli.partitions.base import Concentration, Pool, Synthetic
 
 
 @partitions.register("dirichlet")
@@ -35,13 +34,7 @@ class Dirichlet(Synthetic):
     by_label: ClassVar[bool] = True
 
     name: str = "dirichlet"
-    alpha: float = 1.0
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """The concentration is positive, and such that numbers can hold what is drawn; see the base class."""
-        yield from super().problems()
-        if not SMALLEST <= self.alpha <= LARGEST:
-            yield "alpha", f"must be a number from {SMALLEST:g} to {LARGEST:g}"
+    alpha: Concentration = 1.0
 
     def deal(self, pool: Pool) -> list[NDArray[np.int64]]:
         """Lets clients draw example by example; see the base class."""

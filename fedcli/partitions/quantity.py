@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.partitions import partitions
-from fedcli.partitions.base import LARGEST, SMALLEST, Pool, Synthetic
+from fedcli.partitions.base import Concentration, Pool, Synthetic
 
 
 @partitions.register("quantity")
@@ -26,13 +25,7 @@ class Quantity(Synthetic):
     """
 
     name: str = "quantity"
-    alpha: float = 0.5
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """The concentration is positive, and such that numbers can hold what is drawn; see the base class."""
-        yield from super().problems()
-        if not SMALLEST <= self.alpha <= LARGEST:
-            yield "alpha", f"must be a number from {SMALLEST:g} to {LARGEST:g}"
+    alpha: Concentration = 0.5
 
     def deal(self, pool: Pool) -> list[NDArray[np.int64]]:
         """Deals shares of a random order; see the base class."""

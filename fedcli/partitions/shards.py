@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from fedcli.partitions import partitions
 from fedcli.partitions.base import Pool, Synthetic
+from fedcli.ranges import Count
 
 
 @partitions.register("shards")
@@ -30,13 +30,7 @@ class Shards(Synthetic):
     by_label: ClassVar[bool] = True
 
     name: str = "shards"
-    shards_per_client: int = 2
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """A client gets a shard; see the base class."""
-        yield from super().problems()
-        if self.shards_per_client < 1:
-            yield "shards_per_client", "must be at least 1"
+    shards_per_client: Count = 2
 
     def least_examples(self) -> int:
         """Returns how many examples are needed: one a shard."""

@@ -159,6 +159,8 @@ class Runtime(ABC):
 class RuntimeConfig(Component, ABC):
     """A runtime and its keys."""
 
+    #: Whether this machine trains the clients' models.
+    trains_here: ClassVar[bool] = True
     #: Whether it executes TFF's process itself, so that a compiled round from the cache is not enough.
     needs_process: ClassVar[bool] = False
     #: Whether it can give clients what they keep between rounds, and take it from them: see `ClientWork.kept`.

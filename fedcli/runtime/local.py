@@ -15,12 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.datasets.base import FederatedDataset
+from fedcli.ranges import Count, Range
 from fedcli.runtime import runtimes
 from fedcli.runtime.base import ClientSum, ClientWork, RoundResult, Runtime, RuntimeConfig, State
 from fedcli.runtime.idle import Idle, OnePerThread
@@ -74,21 +75,14 @@ class Local(RuntimeConfig):
     serves_kept = True
 
     name: str = "local"
-    threads: int | None = None
-    group_size: int = 10
+    threads: Annotated[int, Range(1, 1024)] | None = None
+    group_size: Count = 10
     cache: bool = True
 
     @property
     def caches_rounds(self) -> bool:
         """As the key says; see the base class."""
         return self.cache
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Counts are at least 1."""
-        if self.threads is not None and self.threads < 1:
-            yield "threads", "must be at least 1, or null for as many as there are cores"
-        if self.group_size < 1:
-            yield "group_size", "must be at least 1"
 
     def start(self, log_path: Path) -> LocalRuntime:
         """Nothing has to start."""

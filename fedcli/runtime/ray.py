@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from fedcli.errors import ConfigError
 from fedcli.extras import how_to_install
+from fedcli.ranges import Count, Range, Timeout
 from fedcli.runtime import runtimes
 from fedcli.runtime.base import RuntimeConfig
 
@@ -42,16 +43,18 @@ class Ray(RuntimeConfig):
         cache: Whether compiled rounds are kept on disk, so that the next run of such a config starts without TFF.
     """
 
+    trains_here: ClassVar[bool] = False
+
     name: str = "ray"
     address: str = "auto"
-    workers: int | None = None
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    group_size: int = 10
+    workers: Annotated[int, Range(1, 100_000)] | None = None
+    num_cpus: Annotated[float, Range(1e-4, 1e4)] = 1.0
+    num_gpus: Annotated[float, Range(0.0, 1e4)] = 0.0
+    group_size: Count = 10
     data: str = "path"
-    call_timeout: float = 1800.0
-    tries: int = 3
-    start_timeout: float = 120.0
+    call_timeout: Timeout = 1800.0
+    tries: Annotated[int, Range(1, 1000)] = 3
+    start_timeout: Timeout = 120.0
     cache: bool = True
 
     @property
@@ -65,19 +68,10 @@ class Ray(RuntimeConfig):
         return self.address == "local"
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Counts and times are positive, and the address has one of its forms."""
+        """The address and the way of the data have one of their forms."""
+        yield from super().problems()
         if not _ADDRESS.fullmatch(self.address):
             yield "address", "must be auto, local, host:6379 or ray://host:10001"
-        if self.workers is not None and self.workers < 1:
-            yield "workers", "must be at least 1, or null for as many as there is room for"
-        for key in ("group_size", "tries"):
-            if getattr(self, key) < 1:
-                yield key, "must be at least 1"
-        for key in ("num_cpus", "call_timeout", "start_timeout"):
-            if not getattr(self, key) > 0:
-                yield key, "must be a positive number"
-        if not self.num_gpus >= 0:
-            yield "num_gpus", "must not be negative"
         if self.data not in ("path", "ship"):
             yield "data", "must be path or ship"
 

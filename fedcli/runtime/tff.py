@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.datasets.base import FederatedDataset
+from fedcli.ranges import Timeout
 from fedcli.runtime import runtimes
 from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
 from fedcli.runtime.engine.communication import ATTACKS, REPORTS
@@ -42,12 +43,7 @@ class TFF(RuntimeConfig):
     sums_securely = False
 
     name: str = "tff"
-    start_timeout: float = 60.0
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """The time to start is positive."""
-        if not self.start_timeout > 0:
-            yield "start_timeout", "must be a positive number of seconds"
+    start_timeout: Timeout = 60.0
 
     def start(self, log_path: Path) -> TFFRuntime:
         """Starts the worker; it gets ready while TensorFlow is imported."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fedcli.ranges import CountOrZero
 from fedcli.registry import Component
 
 
@@ -19,12 +19,7 @@ class ScheduleConfig(Component, ABC):
         warmup_rounds: Rounds in which the rate grows in equal steps to its full size, which the next one has.
     """
 
-    warmup_rounds: int = 0
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """The number of rounds is not negative; see the base class."""
-        if self.warmup_rounds < 0:
-            yield "warmup_rounds", "must not be negative"
+    warmup_rounds: CountOrZero = 0
 
     def factor(self, round: int, rounds: int) -> float:
         """Returns what the learning rate is multiplied by.

@@ -7,9 +7,9 @@ without restarts.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fedcli.ranges import Count, Fraction
 from fedcli.schedules import schedules
 from fedcli.schedules.base import ScheduleConfig
 
@@ -26,16 +26,8 @@ class Cosine(ScheduleConfig):
     """
 
     name: str = "cosine"
-    last: float = 0.0
-    rounds: int | None = None
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """It falls, in some rounds; see the base class."""
-        yield from super().problems()
-        if not 0 <= self.last <= 1:
-            yield "last", "must be from 0 to 1"
-        if self.rounds is not None and self.rounds < 1:
-            yield "rounds", "must be at least 1, or null for the rounds of the run"
+    last: Fraction = 0.0
+    rounds: Count | None = None
 
     def after_warmup(self, done: int, rounds: int) -> float:
         """See the class."""

@@ -6,9 +6,10 @@ falls to a tenth every 500 rounds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
+from fedcli.ranges import Count, Range
 from fedcli.schedules import schedules
 from fedcli.schedules.base import ScheduleConfig
 
@@ -25,17 +26,9 @@ class Exponential(ScheduleConfig):
     """
 
     name: str = "exponential"
-    rate: float = 0.1
-    every: int = 500
+    rate: Annotated[float, Range(1e-12, 1.0)] = 0.1
+    every: Count = 500
     staircase: bool = True
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """It decays; see the base class."""
-        yield from super().problems()
-        if not 0 < self.rate <= 1:
-            yield "rate", "must be more than 0, at most 1"
-        if self.every < 1:
-            yield "every", "must be at least 1"
 
     def after_warmup(self, done: int, rounds: int) -> float:
         """See the class."""

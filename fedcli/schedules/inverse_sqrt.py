@@ -7,9 +7,10 @@ https://arxiv.org/abs/2003.00295.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
+from fedcli.ranges import Range
 from fedcli.schedules import schedules
 from fedcli.schedules.base import ScheduleConfig
 
@@ -24,13 +25,7 @@ class InverseSqrt(ScheduleConfig):
     """
 
     name: str = "inverse_sqrt"
-    scale: float = 1.0
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """The scale is positive; see the base class."""
-        yield from super().problems()
-        if not 0 < self.scale < math.inf:
-            yield "scale", "must be a positive number of rounds"
+    scale: Annotated[float, Range(1e-9, 1e9)] = 1.0
 
     def after_warmup(self, done: int, rounds: int) -> float:
         """See the class."""

@@ -18,6 +18,7 @@ from fedcli.algorithms.base import AlgorithmConfig
 from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.attacks.none import NoAttack
 from fedcli.columns import ATTACK, TEXT
+from fedcli.config.memory import check_batch_memory
 from fedcli.config.objective import check_objective
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import PADDING, DataSpec, Examples, FederatedDataset
@@ -116,6 +117,7 @@ class Experiment:
         test = _test_examples(config, source)
         attacking = attackers(dataset.client_ids, config.attack.share, config.seed)
         changed = AttackedDataset(dataset, config.attack, attacking) if config.attack.changes_examples else dataset
+        check_batch_memory(config, dataset)
         compiled = _compiled(config, dataset.spec)
         runtime.load(compiled, changed)
         threads = getattr(config.runtime, "threads", None) or available_cores()

@@ -119,7 +119,7 @@ def test_an_origin_without_the_file_is_an_error_of_two_lines(fedcli):
             "it belongs to dataset=emnist",
         ),
         (["inspect", "emnist", "dataset.only_digits=maybe"], "dataset.only_digits=maybe: must be true", "set it"),
-        (["inspect", "digits", "batch_size=0"], "dataset.batch_size=0: must be at least 1", "set it"),
+        (["inspect", "digits", "batch_size=0"], "dataset.batch_size=0: must be from 1 to 1000000000", "set it"),
         (["inspect", "emnist", "only_digits"], "only_digits: not KEY=VALUE", "did you mean"),
         (["inspect", "emnist", "--only-digits=false"], "--only-digits=false: no such option", "only_digits=false"),
         (["inspect", "emnist", "dataset=digits"], "dataset=digits: not a key of emnist", "data inspect digits"),

@@ -195,7 +195,7 @@ def test_training_on_a_partition_of_one_client(fedcli):
             ["partition=iid", "partition.num_clients=2000"],
             "there are 1,498 training examples to deal, 2,000 are needed",
         ),
-        (["partition=dirichlet", "partition.alpha=0"], "partition.alpha=0.0: must be a number from 1e-06 to 1e+06"),
+        (["partition=dirichlet", "partition.alpha=0"], "partition.alpha=0.0: must be from 1e-06 to 1000000"),
         (["partition=iid", "partition.alpha=1"], "partition.alpha: not a key of partition=iid"),
         (["partition=idd"], "partition=idd: no such partition"),
     ],
@@ -227,7 +227,7 @@ def test_inspect_shows_and_draws_a_partition(fedcli, files):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["digits", "partition=dirichlet", "partition.alpha=-1"], "partition.alpha=-1.0: must be a number"),
+        (["digits", "partition=dirichlet", "partition.alpha=-1"], "partition.alpha=-1.0: must be from 1e-06"),
         (["digits", "partition.alpha=1"], "partition.alpha: not a key of partition=natural"),
         (["digits", "--png", "plot.jpg"], "--png plot.jpg: the name of a PNG file ends in .png"),
         (["digits", "--png", "none/plot.png"], "there is no folder none"),

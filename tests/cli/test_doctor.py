@@ -210,7 +210,7 @@ def test_a_round_that_fails_gives_the_error_of_the_command(monkeypatch):
     monkeypatch.setattr(rounds, "_OVERRIDES", ("rounds=-1",))
     found = list(rounds.check_rounds())
     assert [(check.name, check.status) for check in found] == [("runtime=local", "failed"), ("runtime=tff", "failed")]
-    assert "rounds=-1: must be at least 0" in found[0].message
+    assert "rounds=-1: must be from 0 to" in found[0].message
 
 
 def test_runtimes_that_do_not_agree_fail():

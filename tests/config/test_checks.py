@@ -43,7 +43,7 @@ def test_the_default_is_accepted():
 def test_numbers_have_a_least_value(key, least):
     check(composed(f"{key}={least}"))
     error = refusal(f"{key}={least - 1}")
-    assert error.message.startswith(f"{key}={least - 1}: must be at least {least}")
+    assert error.message.startswith(f"{key}={least - 1}: must be from {least} to ")
     assert f"{key}=VALUE" in error.hint
 
 

@@ -55,7 +55,7 @@ def test_the_goal_is_clients_per_round_unless_given():
 def test_values_that_make_no_sense_are_refused(key, value):
     error = refusal(f"sampling.{key}={value}")
     assert error.message.startswith(f"sampling.{key}={value}: must be ")
-    assert error.hint == f"set it with sampling.{key}=VALUE"
+    assert error.hint.startswith(f"set it with sampling.{key}=VALUE")
 
 
 def test_a_goal_may_use_all_that_are_asked():

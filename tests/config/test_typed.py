@@ -53,8 +53,10 @@ def test_numbers_may_be_written_as_text_or_whole():
         ("algorithm.weighted", "perhaps", "algorithm.weighted=perhaps: must be true or false or null"),
         ("client_optimizer.learning_rate", "abc", "client_optimizer.learning_rate=abc: must be a number"),
         ("dataset.max_batches_per_client", "x", "dataset.max_batches_per_client=x: must be a whole number or null"),
-        ("dataset.clients", 1, "dataset.clients=1: must be a list or null"),
+        ("dataset.clients", 1, "dataset.clients=1: must be a list of texts or null"),
         ("eval.every", "x", "eval.every=x: must be a whole number"),
+        ("dataset.clients", [["a"]], "dataset.clients=[['a']]: must be a list of texts or null"),
+        ("dataset.clients", [{"a": 1}], "dataset.clients=[{'a': 1}]: must be a list of texts or null"),
     ],
 )
 def test_wrong_types_are_refused(path, value, expected):
@@ -112,7 +114,7 @@ def test_a_sweep_too_refuses_a_key_that_no_choice_has():
 def test_values_that_make_no_sense_are_refused():
     for value in (0.0, -1.0, float("nan"), float("inf")):
         message = refusal("client_optimizer.learning_rate", value).message
-        assert message == f"client_optimizer.learning_rate={value}: must be a positive number"
+        assert message == f"client_optimizer.learning_rate={value}: must be from 1e-12 to 1000000"
 
 
 def test_a_missing_group_is_refused():

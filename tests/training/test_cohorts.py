@@ -221,4 +221,5 @@ def test_clients_whose_updates_are_not_finite_send_nothing(seed, count):
     assert spent.streams.up == 100.0
     assert [it.outcome for it in spent.participants].count("left_out") == count
     # They trained, and the server waited for them.
-    assert spent.seconds == mine.spent(before, {}, Streams(up=100.0)).seconds
+    everybody = {"aggregator/stream_bits": 100 * len(before.reported)}
+    assert spent.seconds == mine.spent(before, everybody, Streams(up=100.0)).seconds

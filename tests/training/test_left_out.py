@@ -169,7 +169,7 @@ def test_noise_is_added_though_nobody_reports(tmp_path, algorithm):
         tmp_path / "run",
         dataset=OddClients(counts=(8, 0)),
         clients_per_round=1,
-        rounds=4,
+        rounds=6,  # the idle client is drawn in the fifth
         algorithm=algorithm,
         client_optimizer=SGD(learning_rate=0.1, momentum=0.9),
         aggregator=DP(clients_per_round=1),
@@ -211,7 +211,7 @@ def test_idle_clients_add_their_noise_where_clients_make_it(tmp_path):
         tmp_path / "idle",
         dataset=OddClients(counts=(8, 0)),
         clients_per_round=1,
-        rounds=4,
+        rounds=6,
         algorithm=FedAvg(weighted=False),
         aggregator=DDP(clients_per_round=1),
     )
