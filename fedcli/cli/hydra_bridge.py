@@ -14,17 +14,20 @@ from hydra._internal.hydra import Hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus, run_job
 from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fedcli.cli.composed_once import ComposedOnce
+from fedcli.cli.hydra_keys import check_hydra_config
 from fedcli.cli.named_code import refuse_named_code
 from fedcli.config.location import config_folder
 from fedcli.config.typed import typed
-from fedcli.errors import ConfigError
+from fedcli.errors import ConfigError, FedcliError
 from fedcli.runs.atomic import storage_errors, write_text
 
 T = TypeVar("T")
@@ -57,7 +60,8 @@ def compose(request: HydraRequest, schema: type[T]) -> T:
         ConfigError: The config is wrong.
     """
     with _hydra(request):
-        config = hydra.compose(request.config_name, overrides=[*_search_path(request), *request.overrides])
+        with _composing():
+            config = hydra.compose(request.config_name, overrides=[*_search_path(request), *request.overrides])
         return to_typed(config, schema)
 
 
@@ -92,17 +96,19 @@ def run(request: HydraRequest, check: Callable[[DictConfig, Path], T], job: Call
     with _composed(request, RunMode.RUN) as (loader, config):
         if config.hydra.mode not in (None, RunMode.RUN):
             raise ConfigError(f"hydra.mode={config.hydra.mode.name}: this is one run", "add -m for a sweep")
+        check_hydra_config(config.hydra)
         folder = Path(str(config.hydra.run.dir))
         checked = check(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), folder)
-        callbacks = Callbacks(config)
-        callbacks.on_run_start(config=config, config_name=request.config_name)
-        done = run_job(
-            lambda _: job(checked),
-            config,
-            job_dir_key="hydra.run.dir",
-            job_subdir_key=None,
-            hydra_context=HydraContext(config_loader=loader, callbacks=callbacks),
-        )
+        with _composing():  # what the job raises is returned
+            callbacks = Callbacks(config)
+            callbacks.on_run_start(config=config, config_name=request.config_name)
+            done = run_job(
+                lambda _: job(checked),
+                config,
+                job_dir_key="hydra.run.dir",
+                job_subdir_key=None,
+                hydra_context=HydraContext(config_loader=loader, callbacks=callbacks),
+            )
         callbacks.on_run_end(config=config, config_name=request.config_name, job_return=done)
     if done.status == JobStatus.FAILED:
         raise done._return_value  # `return_value` would print a line about it first
@@ -118,23 +124,50 @@ def show(request: HydraRequest, view: str) -> None:
     Raises:
         ConfigError: The config is wrong.
     """
-    with _hydra(request) as engine:
+    with _hydra(request) as engine, _composing():
         engine.show_cfg(request.config_name, _arguments(request), cfg_type=view, package=None)
 
 
-def launch(request: HydraRequest, job: Callable[[DictConfig], Any]) -> None:
+def launch(
+    request: HydraRequest, job: Callable[[DictConfig], Any], launcher: Callable[[Launcher], Launcher] = lambda x: x
+) -> None:
     """Lets Hydra call each job of a sweep, wherever its launcher runs them.
 
     Args:
         request: What is to be run.
         job: Called with each composed config; it can be pickled if it goes to other processes, and raises nothing.
+        launcher: Returns what is to stand between the sweeper and the launcher that it is given.
 
     Raises:
         ConfigError: The config is wrong.
     """
     with _hydra(request) as engine:
-        engine.config_loader = ComposedOnce(engine.config_loader.get_search_path())
-        engine.multirun(request.config_name, job, [*_arguments(request), _NO_RECORD])
+        loader = engine.config_loader = ComposedOnce(engine.config_loader.get_search_path())
+        # As `Hydra.multirun` does.
+        with _composing():
+            config = engine.compose_config(request.config_name, [*_arguments(request), _NO_RECORD], RunMode.MULTIRUN)
+            callbacks = Callbacks(config)
+            callbacks.on_multirun_start(config=config, config_name=request.config_name)
+            sweeper = Plugins.instance().instantiate_sweeper(
+                config=config, hydra_context=HydraContext(loader, callbacks), task_function=job
+            )
+        replace_launcher(sweeper, launcher)
+        sweeper.sweep(arguments=[str(one) for one in config.hydra.overrides.task])
+        callbacks.on_multirun_end(config=config, config_name=request.config_name)
+
+
+def replace_launcher(sweeper: Any, new: Any) -> bool:
+    """Puts another launcher into a sweeper: what `new` makes of the launcher that it has.
+
+    Returns:
+        Whether the sweeper has one where those that are known keep it.
+    """
+    # Optuna's and its like are shells around the sweeper proper.
+    for owner in (sweeper, getattr(sweeper, "sweeper", None)):
+        if isinstance(getattr(owner, "launcher", None), Launcher):
+            owner.launcher = new(owner.launcher)
+            return True
+    return False
 
 
 def to_typed(config: DictConfig, schema: type[T], *, sweep: bool = False) -> T:
@@ -194,7 +227,8 @@ def _composed(request: HydraRequest, mode: RunMode) -> Iterator[tuple[ConfigLoad
     with _hydra(request) as engine:
         loader = engine.config_loader
         arguments = [*_arguments(request), _NO_RECORD]
-        config = loader.load_configuration(request.config_name, arguments, mode)
+        with _composing():
+            config = loader.load_configuration(request.config_name, arguments, mode)
         refuse_named_code(config, request.overrides)
         yield loader, config
 
@@ -207,6 +241,29 @@ def config_errors() -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ConfigError(lines[0] if lines else type(error).__name__, "see the config with --cfg job") from error
+
+
+@contextmanager
+def _composing() -> Iterator[None]:
+    """Turns whatever Hydra raises while it composes a config or sets itself up into an error about the config."""
+    try:
+        with config_errors():
+            yield
+    except (FedcliError, OSError):
+        raise
+    except Exception as error:  # Hydra does not foresee every value: it fails at assertions, attributes and keys
+        raise ConfigError(
+            f"Hydra cannot use these arguments: {innermost_reason(error)}",
+            "check the arguments that begin with hydra; --debug shows the traceback",
+        ) from error
+
+
+def innermost_reason(error: BaseException) -> str:
+    """Says in a line what was wrong: the innermost cause, since Hydra wraps errors in its own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
 def _register_resolvers(run_id: str) -> None:

@@ -23,6 +23,11 @@ _PLUGINS = {
     "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "optuna"),
 }
 
+#: The sweeper that runs each combination of values.
+BASIC = "BasicSweeper"
+#: The sweeper that searches with Optuna.
+OPTUNA = "OptunaSweeper"
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -51,6 +56,37 @@ def refuse_missing(overrides: Sequence[str]) -> None:
             raise ConfigError(f"{override}: not installed", how_to_install(extra))
 
 
+def plugin_choices(group: str) -> list[str]:
+    """Lists the choices of a group of Hydra's own config, `hydra/launcher` or `hydra/sweeper`; none of other groups."""
+    choices = [choice.partition("=")[2] for choice in _PLUGINS if choice.startswith(f"{group}=")]
+    return ["basic", *choices] if choices else []
+
+
+def check_spread(launcher: DictConfig, sweeper: DictConfig) -> None:
+    """Refuses keys of the launcher and the sweeper that say how many jobs run at once, where none would.
+
+    Raises:
+        ConfigError: A value makes no sense.
+    """
+    at_once = launcher.get("n_jobs")
+    if _class_name(launcher) == "JoblibLauncher" and (type(at_once) is not int or at_once == 0):
+        raise ConfigError(
+            f"hydra.launcher.n_jobs={_shown(at_once)}: must be a number of processes, or -1 for one on each core",
+            "write hydra.launcher.n_jobs=2",
+        )
+    batch = sweeper.get("max_batch_size")
+    if _class_name(sweeper) == BASIC and batch is not None and batch < 1:
+        raise ConfigError(
+            f"hydra.sweeper.max_batch_size={batch}: must be at least 1, or null for all jobs in one batch",
+            "leave it out, or write hydra.sweeper.max_batch_size=10",
+        )
+    for key in ("n_trials", "n_jobs") if _class_name(sweeper) == OPTUNA else ():
+        if int(sweeper.get(key) or 0) < 1:
+            raise ConfigError(
+                f"hydra.sweeper.{key}={sweeper.get(key)}: must be at least 1", f"write hydra.sweeper.{key}=1"
+            )
+
+
 def spread_of(launcher: DictConfig, jobs: int | None) -> Spread:
     """Tells how a launcher spreads jobs.
 
@@ -59,7 +95,7 @@ def spread_of(launcher: DictConfig, jobs: int | None) -> Spread:
         jobs: At most so many run side by side; None if that is not known.
     """
     cores = available_cores()
-    match str(launcher.get("_target_")).rpartition(".")[2]:
+    match _class_name(launcher):
         case "BasicLauncher":
             return Spread(side_by_side=False)
         case "JoblibLauncher":
@@ -78,6 +114,14 @@ def spread_of(launcher: DictConfig, jobs: int | None) -> Spread:
             return Spread(side_by_side=True, cores=max(1, int(share or 1)), starts_ray=address in (None, "local"))
     # A scheduler gives each job its machine, or cores that the job's process can count itself.
     return Spread(side_by_side=True)
+
+
+def _class_name(plugin: DictConfig) -> str:
+    return str(plugin.get("_target_")).rpartition(".")[2]
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else str(value)
 
 
 def _is_installed(package: str) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 
+from fedcli.cli.hydra_keys import HYDRA_KEYS, check_hydra_override
+from fedcli.cli.sweep_values import check_sweep
 from fedcli.config.groups import groups, keys_of_group
 from fedcli.config.location import choices
 from fedcli.config.suggest import did_you_mean
@@ -20,9 +22,6 @@ from fedcli.errors import ConfigError, UsageError
 from fedcli.masking import has_password
 from fedcli.passwords import password_error
 from fedcli.shell import shell_word
-
-#: Keys under which Hydra keeps its own config.
-_HYDRA = ("hydra.", "hydra/")
 
 
 def checked_overrides(
@@ -71,7 +70,8 @@ def checked_overrides(
 def _checked(override: Override, schema: type[Any], available: dict[str, list[str]], sweep: bool) -> str:
     key = override.key_or_group
     line = override.input_line or ""
-    if key.startswith(_HYDRA):
+    if key.startswith(HYDRA_KEYS):
+        check_hydra_override(override)
         return line
     if override.is_delete():
         raise UsageError(f"{line}: a key cannot be removed", f"set it: {key}=VALUE")
@@ -80,8 +80,13 @@ def _checked(override: Override, schema: type[Any], available: dict[str, list[st
             f"{line}: several values",
             "add -m to run one job for each value, or quote the value to keep it whole",
         )
+    if override.is_sweep_override():
+        check_sweep(override, available)
     if key in available:
-        values = override.sweep_string_iterator() if override.is_sweep_override() else [line.partition("=")[2]]
+        values: Iterable[str] = [line.partition("=")[2]]
+        if override.is_sweep_override():
+            # What a pattern matches exists.
+            values = [] if isinstance(override.value(), Glob) else override.sweep_string_iterator()
         for value in values:
             if value not in available[key]:
                 raise ConfigError(f"{key}={value}: no such {key}", did_you_mean(value, available[key]))

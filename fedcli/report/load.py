@@ -14,6 +14,7 @@ from typing import Any, Literal
 from fedcli.errors import RunDirectoryError, UsageError
 from fedcli.masking import masked_all
 from fedcli.report.yaml_files import read_config
+from fedcli.runs.bounded import MOST_JSON, MOST_METRICS, read_bounded
 from fedcli.runs.directory import RunDirectory, find_runs
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.record import RunRecord, read_record
@@ -110,6 +111,8 @@ def _load(directory: RunDirectory) -> Run:
         problems.append(_reason(error, directory))
     try:
         config = read_config(directory.config_yaml)
+    except RunDirectoryError as error:
+        problems.append(_reason(error, directory))
     except (OSError, ValueError) as error:
         problems.append(f"config.yaml: {_first_line(error)}")
     try:
@@ -159,7 +162,7 @@ def _incomplete(directory: RunDirectory, rows: list[Row]) -> list[str]:
         return ["metrics.csv has no rows"]
     if gap := next((index for index, row in enumerate(rows) if row["round"] != index), None):
         return [f"metrics.csv has no row of round {gap}"]
-    if not directory.result_json.is_file():
+    if not directory.result_json.exists():
         return []
     try:
         rounds = read_result(directory.result_json).get("rounds")
@@ -175,15 +178,15 @@ def _is_foreign(directory: RunDirectory) -> bool:
     """Tells whether another program wrote these files. In doubt they are ours: better listed than lost."""
     try:
         if directory.is_recorded:
-            document = json.loads(directory.run_json.read_bytes())
+            document = json.loads(read_bounded(directory.run_json, MOST_JSON))
             return not isinstance(document, dict) or not ({"schema_version", "command", "status"} & document.keys())
         if directory.config_yaml.is_file():
             config = read_config(directory.config_yaml)
             return not (_OUR_KEYS & config.keys())
-        with open(directory.metrics_csv, newline="", encoding="utf-8") as file:
-            header = next(csv.reader(file), None)
-            return header is not None and "round" not in header
-    except (OSError, ValueError, RecursionError, csv.Error):
+        text = read_bounded(directory.metrics_csv, MOST_METRICS).decode()
+        header = next(csv.reader(text.splitlines()), None)
+        return header is not None and "round" not in header
+    except (OSError, ValueError, RecursionError, csv.Error, RunDirectoryError):
         return False
 
 

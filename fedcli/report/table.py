@@ -14,6 +14,7 @@ from fedcli.report import text
 from fedcli.report.comparison import Comparison, GroupResult, full_key
 from fedcli.report.group import ABSENT, short_key, shown_value
 from fedcli.report.privacy import EPSILON, epsilon, epsilon_text, has_privacy
+from fedcli.runs.csv_cells import safe_cell
 
 _Number = float | None
 
@@ -124,11 +125,12 @@ def as_csv(chosen: Sequence[Column], groups: Sequence[GroupResult]) -> str:
     writer = csv.writer(file, lineterminator="\n")
     rows = [[field for column in chosen for field in column.fields(result)] for result in groups]
     if rows:
-        writer.writerow([name for name, _ in rows[0]])
+        writer.writerow([safe_cell(name) for name, _ in rows[0]])
     else:
-        writer.writerow([column.name for column in chosen])
+        writer.writerow([safe_cell(column.name) for column in chosen])
     for row in rows:
-        writer.writerow(["" if value is None else value for _, value in row])
+        cells = ["" if value is None else value for _, value in row]
+        writer.writerow([safe_cell(cell) if isinstance(cell, str) else cell for cell in cells])
     return file.getvalue()
 
 

@@ -12,6 +12,24 @@ from fedcli.config.flat import flat
 from fedcli.config.yaml_bounds import MOST_BYTES, yaml_problem
 from fedcli.regular_file import read_regular
 
+#: Characters of a number; Python refuses to write whole numbers of thousands of digits.
+_MOST_DIGITS = 400
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """PyYAML's safe loader, but for numbers of hundreds of digits."""
+
+    def short_number(self, node: Any) -> Any:
+        """Reads a number, unless it is so long."""
+        if len(node.value) > _MOST_DIGITS:
+            raise yaml.constructor.ConstructorError(None, None, "a number of hundreds of digits", node.start_mark)
+        is_whole = node.tag == "tag:yaml.org,2002:int"
+        return self.construct_yaml_int(node) if is_whole else self.construct_yaml_float(node)
+
+
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.short_number)
+
 
 def read_config(path: Path) -> dict[str, Any]:
     """Reads a config as dotted keys.
@@ -43,7 +61,7 @@ def parse_value(text: str) -> Any:
 def _parse(data: bytes | str) -> Any:
     try:
         # The safe loaders only: a file may come from anybody.
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yaml.load(data, Loader=_Loader)
     except (yaml.YAMLError, RecursionError, TypeError, OverflowError) as error:
         raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from error
 

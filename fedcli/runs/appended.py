@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fedcli.runs.atomic import storage_errors
+from fedcli.runs.bounded import MOST_METRICS, read_bounded
 
 
 class AppendedFile:
@@ -24,9 +25,10 @@ class AppendedFile:
     def __init__(self, path: Path, whole: Callable[[bytes], int]) -> None:
         self.path = path
         with storage_errors(path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            # Not waiting for the reader of a FIFO, which is then refused.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
             try:
-                self.size = whole(path.read_bytes())
+                self.size = whole(read_bounded(path, MOST_METRICS))
                 if os.fstat(descriptor).st_size != self.size:
                     os.ftruncate(descriptor, self.size)
             except BaseException:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fedcli.errors import RunDirectoryError
+from fedcli.runs.bounded import MOST_JSON, read_bounded
 from fedcli.runs.process import Process
 
 _log = logging.getLogger(__name__)
@@ -119,10 +120,10 @@ def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON file that holds an object.
 
     Raises:
-        RunDirectoryError: The file cannot be read, or is no such JSON.
+        RunDirectoryError: The file cannot be read, is no regular file or too large, or is no such JSON.
     """
     with storage_errors(path, "read"):
-        data = path.read_bytes()
+        data = read_bounded(path, MOST_JSON)
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -15,6 +15,7 @@ from fedcli.columns import COMMON
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.appended import AppendedFile
 from fedcli.runs.atomic import damaged, storage_errors, write_bytes
+from fedcli.runs.bounded import MOST_METRICS, read_bounded
 
 Value = int | float | None
 Row = dict[str, Value]
@@ -114,10 +115,10 @@ def read_metrics(path: Path) -> list[Row]:
         One dict a row: int, float, or None where the cell is empty. A half-written last line is passed over.
 
     Raises:
-        RunDirectoryError: The file cannot be read, or is damaged elsewhere than at its end.
+        RunDirectoryError: The file cannot be read, or is damaged elsewhere than at its end, or is no regular file.
     """
     with storage_errors(path, "read"):
-        data = path.read_bytes()
+        data = read_bounded(path, MOST_METRICS)
     return _parse(path, data).rows
 
 
@@ -165,7 +166,7 @@ def truncate_metrics(path: Path, round: int) -> None:
     if not path.exists():
         return
     with storage_errors(path, "read"):
-        data = path.read_bytes()
+        data = read_bounded(path, MOST_METRICS)
     table = _parse(path, data)
     # The lines are kept as they are, not formatted again: what was measured is not touched.
     kept = [line for line, number in zip(table.lines, table.rounds, strict=True) if number <= round]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fedcli.runs.appended import AppendedFile
 from fedcli.runs.atomic import damaged, storage_errors, write_bytes
+from fedcli.runs.bounded import MOST_METRICS, read_bounded
 from fedcli.runs.metrics import Row
 
 #: Columns of metrics.csv that count the participants by outcome begin with it.
@@ -104,7 +105,7 @@ def read_participants(path: Path) -> list[Participant]:
         RunDirectoryError: The file cannot be read, or is damaged elsewhere than at its end.
     """
     with storage_errors(path, "read"):
-        data = path.read_bytes()
+        data = read_bounded(path, MOST_METRICS)
     # Only a line that ends is whole. (That does not make a row whole: an id may have a line end in it.)
     lines = csv.reader(io.StringIO(data[: data.rfind(b"\n") + 1].decode(errors="replace"), newline=""), strict=True)
     return list(_parsed(path, lines))

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.atomic import storage_errors, write_text
+from fedcli.runs.csv_cells import safe_cell
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.record import RunRecord, read_record
 from fedcli.runs.result import read_result
@@ -94,6 +95,8 @@ def read_job(sweep: SweepDirectory, record: SweepRecord, number: int) -> Job:
 def last_round(run: RunDirectory) -> int | None:
     """Reads how far a run is, without reading all of a long metrics.csv; None before its first row."""
     try:
+        if not run.metrics_csv.is_file():  # opening a FIFO would wait
+            return None
         with open(run.metrics_csv, "rb") as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - _TAIL))
@@ -150,12 +153,12 @@ def table(jobs: Sequence[Job]) -> str:
         writer.writerow(
             [
                 job.number,
-                *(row.get(key, "") for key in keys),
+                *(safe_cell(row.get(key, "")) for key in keys),
                 job.status,
                 *(_cell(final.get(name)) for name in metrics),
                 *(_cell(job.result.get(name)) for name in totals),
-                job.problem,
-                str(job.run),
+                safe_cell(job.problem),
+                safe_cell(str(job.run)),
             ]
         )
     return buffer.getvalue()

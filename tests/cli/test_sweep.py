@@ -239,3 +239,26 @@ def test_jobs_leave_no_memory_behind(sweep):
     before = held()
     sweep("rounds=1", "client_optimizer.momentum=0.4,0.5", folder="second")
     assert held() <= before
+
+
+def test_each_set_of_values_is_one_job(sweep):
+    sweep("rounds=1", "seed=1,1,2", "aggregator=glob(mea*)")
+    assert [(row["job"], row["seed"], row["aggregator"], row["status"]) for row in jobs()] == [
+        ("0", "1", "mean", "completed"),
+        ("1", "2", "mean", "completed"),
+    ]
+    assert "nothing to do" in sweep("--resume", "sweep").stderr
+
+
+def test_values_of_a_yaml_file_are_checked_as_arguments_are(sweep, invoke):
+    folder = Path("mine/experiment")
+    folder.mkdir(parents=True)
+    for name, values in (("good", "1,1,2"), ("bad", "range(1,3,0)")):
+        text = f'# @package _global_\nhydra: {{sweeper: {{params: {{seed: "{values}"}}}}}}\n'
+        (folder / f"{name}.yaml").write_text(text)
+    sweep("rounds=1", "experiment=good", "--config-dir", "mine")
+    assert [row["seed"] for row in jobs()] == ["1", "2"]
+    result = invoke("train", "-m", *TINY, "experiment=bad", "--config-dir", "mine", "hydra.sweep.dir=other")
+    assert result.exit_code == 2
+    assert "seed=range(1,3,0)" in result.stderr
+    assert not Path("other").exists()

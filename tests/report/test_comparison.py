@@ -129,3 +129,16 @@ def test_what_does_not_exist_is_refused_with_a_hint(tmp_path, question, message)
 
 def test_names_of_groups():
     assert [letters(index) for index in (0, 25, 26, 51, 52)] == ["A", "Z", "AA", "AZ", "BA"]
+
+
+def test_csv_has_neither_formulas_nor_escape_sequences(tmp_path):
+    from fedcli.report.table import as_csv, columns
+
+    for seed, name in ((1, '"=1+1"'), (2, '"\\e[31m"')):
+        write_run(tmp_path / str(seed), aggregator=name, seed=seed)
+    found = answer(tmp_path)
+    text = as_csv(columns(found), found.groups)
+    assert "'=1+1" in text
+    assert ",=1+1" not in text
+    assert "\x1b" not in text
+    assert "\\x1b[31m" in text
