@@ -41,8 +41,6 @@ class Imported(DatasetConfig):
             names = imported_names(self.cache_dir)
             there = f"one of {', '.join(names[:20])}" if names else "fedcli data import makes it"
             yield "source", f"must be the name of an imported data set: {there}"
-        if self.sequence_length < 1:
-            yield "sequence_length", "must be at least 1"
 
     @classmethod
     def available(cls, name: str, origin: str | None = None, cache_dir: str | None = None) -> list[DatasetConfig]:

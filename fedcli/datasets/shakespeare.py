@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -49,12 +48,6 @@ class Shakespeare(DatasetConfig):
     name: str = "shakespeare"
     batch_size: Count = 8
     sequence_length: Annotated[int, Range(1, 10**6)] = 100
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """A sequence has at least one character; see the base class."""
-        yield from super().problems()
-        if self.sequence_length < 1:
-            yield "sequence_length", "must be at least 1"
 
     @property
     def spec(self) -> DataSpec:

@@ -110,7 +110,6 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
                 journal.lost(experiment.runtime.losses - losses)
             seconds = time.perf_counter() - started
             cohort = cohort.without(result.left_out)
-            _tell_left_out(cohort, result.left_out)
             measured = experiment.measured(result.metrics)
             spent = experiment.cohorts.spent(cohort, measured, progress.streams)
             progress = progress.after(result.state, spent, cohort.reported if experiment.compiled.kept else ())
@@ -134,6 +133,7 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
                 _show_sample(experiment, recorder, progress)
             observer.row(row)
             _refuse_divergence(config, row, cohort, result.left_out)
+            _tell_left_out(cohort, result.left_out)
             if round % config.checkpoint.every == 0 or round == last or stop:
                 recorder.checkpoint(progress)
 

@@ -203,8 +203,13 @@ def test_resume_alone_is_auto(invoke):
     assert invoke("train", *TINY, "rounds=1").exit_code == 0
     (run,) = Path("outputs").glob("*/*")
     for arguments in (["--resume", *TINY, "rounds=2"], [*TINY, "rounds=3", "--resume"]):
+        (run / "run.json").write_text(json.dumps({**record(run), "status": "interrupted"}))
         assert invoke("train", *arguments).exit_code == 0
         assert list(Path("outputs").glob("*/*")) == [run]
+    assert record(run)["resumed"] == [1, 2]
+    # What is completed is left alone unless it is named.
+    assert invoke("train", *TINY, "rounds=4", "--resume").exit_code == 0
+    assert len(list(Path("outputs").glob("*/*"))) == 2
     assert record(run)["resumed"] == [1, 2]
 
 
