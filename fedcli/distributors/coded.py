@@ -58,5 +58,5 @@ class CodedDistributor(DistributorConfig):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Values are in their ranges and fit each other: the same as for updates."""
-        yield from super().problems()
-        yield from self.coding().problems()
+        # Keys that both have are checked alike by both.
+        yield from dict.fromkeys([*super().problems(), *self.coding().problems()])

@@ -95,8 +95,9 @@ class FederatedDropout(DistributorConfig):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Values are in their ranges and fit each other."""
-        yield from super().problems()
-        yield from self._quantizing(8 if self.bits is None else self.bits).problems()
+        quantizing = self._quantizing(8 if self.bits is None else self.bits)
+        # Keys that both have are checked alike by both.
+        yield from dict.fromkeys([*super().problems(), *quantizing.problems()])
 
     def _sub_model(self, model_fn: ModelFn) -> SubModel:
         from fedcli.models.base import ModelConfig
