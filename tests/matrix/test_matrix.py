@@ -114,6 +114,13 @@ def check(tmp_path, config):
     return refusal, found
 
 
+def hidden_units(algorithm_name, aggregator_name):
+    """Makes a model as small as the two take: `compression` needs a tensor of more than 20,000 numbers."""
+    if aggregator_name == "compression":
+        return [7000]
+    return [2] if algorithm_name == "fed_recon" else []
+
+
 @pytest.mark.parametrize("aggregator_name", aggregators.components)
 @pytest.mark.parametrize("algorithm_name", algorithms.components)
 def test_every_algorithm_with_every_aggregator(tmp_path, algorithm_name, aggregator_name):
@@ -123,7 +130,7 @@ def test_every_algorithm_with_every_aggregator(tmp_path, algorithm_name, aggrega
         {
             "algorithm": algorithm(algorithm_name, aggregator),
             "aggregator": aggregator,
-            "model": MLP(hidden_units=[2] if algorithm_name == "fed_recon" else []),
+            "model": MLP(hidden_units=hidden_units(algorithm_name, aggregator_name)),
             "client_optimizer": SGD(learning_rate=0.1, momentum=0.9 if algorithm_name == "mime_lite" else 0.0),
         },
     )
