@@ -78,7 +78,7 @@ class Sketch(CodedAggregator):
                 "scale",
                 "must be unbiased with kind=random_mask; for the numbers with the smallest error use sparsify",
             )
-        if self.bits != _WHOLE and not 1 <= self.bits <= 16:
+        if 16 < self.bits < _WHOLE:
             yield "bits", "must be from 1 to 16, or 32 for whole numbers"
         elif self.rotate and self.bits == _WHOLE:
             yield "rotate", "must be false with bits=32: a rotation helps only what is quantized"

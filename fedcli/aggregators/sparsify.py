@@ -65,7 +65,7 @@ class Sparsify(CodedAggregator):
         yield from super().problems()
         if self.kind not in _KINDS:
             yield "kind", f"must be one of: {', '.join(_KINDS)}"
-        if self.bits != 32 and not 1 <= self.bits <= 16:
+        if 16 < self.bits < 32:
             yield "bits", "must be 32, or from 1 to 16"
         if self.bits == 1 and self.kind == "random_k":
             yield "bits", "must be more than 1 with kind=random_k: a random choice has no common magnitude"

@@ -12,7 +12,6 @@ from tests.aggregators.sizes import bits_sent, fields_with_problems
         ({"bits": 12, "per_channel": True}, 64 * 100 + 12 * 40_000),
         # With the rotation's seed, padded to blocks of 256: 157 of them.
         ({"bits": 4, "rotate": True}, 64 + 64 + 4 * 157 * 256),
-        ({"min_elements": 40_001}, 32 * 40_000),
     ],
 )
 def test_bits_of_a_tensor(keys, bits):
