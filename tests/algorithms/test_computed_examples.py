@@ -83,6 +83,7 @@ def test_an_algorithm_says_how_many_examples_its_clients_compute(name, keys):
     told = [
         algorithm.computed_examples(one.order.length(count), one.batch_size)
         for one, count in zip(works, COUNTS, strict=True)
+        if one.client not in result.left_out  # such a client has too few batches, and its metrics count nowhere
     ]
     assert result.metrics["client_work/train/passed"] == sum(told)
 
