@@ -71,7 +71,7 @@ def test_json_without_a_finite_value_is_still_json(invoke, tmp_path):
         raise AssertionError(constant)
 
     document = json.loads(invoke("compare", str(tmp_path), "--json").stdout, parse_constant=refuse)
-    assert document["groups"][0]["final"][METRIC] == {"n": 0, "missing": 1, "mean": None, "spread": None}
+    assert document["groups"][0]["final"][METRIC] == {"n": 0, "missing": 1, "diverged": 1, "mean": None, "spread": None}
     assert document["groups"][0]["runs"][0]["final"] is None
 
 
