@@ -146,8 +146,11 @@ def test_a_third_partys_source_is_in_the_key(monkeypatch, tmp_path):
     package = tmp_path / "theirs"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "median.py").write_text("class Median: pass\n")
+    (package / "median.py").write_text("class Median:\n    def __repr__(self):\n        return 'Median()'\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     from theirs.median import Median
 
-    assert set(module._foreign_source([Median()])) == {package / "__init__.py", package / "median.py"}
+    key = module.round_key([Median()])
+    assert module.round_key([Median()]) == key
+    (package / "median.py").write_text("class Median: kind = 2\n")
+    assert module.round_key([Median()]) != key
