@@ -75,10 +75,11 @@ def out_of_range(settings: Any) -> Iterator[tuple[str, str]]:
     """Yields a (field, requirement) pair for each field of a dataclass whose value is out of its range."""
     for name, range in ranges_of(type(settings)).items():  # type: ignore[arg-type]
         value = getattr(settings, name)
-        for item in value if isinstance(value, list | tuple) else [value]:
+        is_list = isinstance(value, list | tuple)
+        for item in value if is_list else [value]:
             requirement = None if item is None else range.problem(item)
             if requirement is not None:
-                yield name, requirement
+                yield name, f"each number {requirement}" if is_list else requirement
                 break
 
 

@@ -69,7 +69,8 @@ class Actor:
 
     @property
     def introduce(self):
-        told = {"host": f"host {self.node}", "node": self.node, "token": True, "tls": True, "versions": versions()}
+        told = {"host": f"host {self.node}", "node": self.node, "token": True, "tls": True}
+        told |= {"open_agent": "", "versions": versions()}
         return SimpleNamespace(remote=lambda: self._ray.answer(told))
 
     @property
