@@ -11,6 +11,7 @@ import pytest
 from fedcli.cli.main import main
 from fedcli.runs.directory import find_runs
 from fedcli.runs.record import read_record
+from tests.cli.test_sweep import STIFF
 from tests.cli.test_train import TINY
 
 LONG = "a" * 5000
@@ -263,7 +264,7 @@ def test_no_network(run_cli, tmp_path):
 
 
 def test_diverging_loss(main_of, tmp_path):
-    done = main_of("train", *TINY, "-q", "client_optimizer.learning_rate=1e30", "rounds=3")
+    done = main_of("train", *TINY, "-q", *STIFF, "client_optimizer.learning_rate=1e6", "rounds=3")
     assert_failed(done, ["round 1", "client_optimizer.learning_rate"])
     assert len(done.stderr.splitlines()) == 2
     assert failed_record(tmp_path / "outputs").error["type"] == "DivergedError"

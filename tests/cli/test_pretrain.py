@@ -233,7 +233,7 @@ def test_a_text_with_a_difficult_path(folder, invoke):
     assert result.exit_code == 0, result.stderr
 
 
-@pytest.mark.parametrize("rate", ["1e30", "3e38"])
+@pytest.mark.parametrize("rate", ["1e3", "1e6"])
 def test_divergence_is_an_error(pretrain, rate):
     stderr = pretrain(f"learning_rate={rate}", code=1).stderr
     # Whether the loss ends as NaN, or as a large number on the held-out text only, is up to the processor's kernels.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_endings import DEADLINE, living_with, rows, until
-from tests.cli.test_sweep import jobs
+from tests.cli.test_sweep import STIFF, jobs
 from tests.cli.test_train import TINY, record
 from tests.conftest import metrics
 
@@ -175,7 +175,7 @@ def test_a_signal_ends_jobs_that_run_one_after_another(tmp_path, start):
 
 def test_fail_fast_reaches_jobs_of_other_processes(tmp_path, start):
     rate = "client_optimizer.learning_rate"
-    process = start("rounds=1", f"{rate}=1e30,0.3,0.2,0.1,0.05,0.02", "--fail-fast", *JOBLIB)
+    process = start("rounds=1", f"{rate}=1e6,0.02,0.01,0.005,0.004,0.003", *STIFF, "--fail-fast", *JOBLIB)
     code, stderr = process.wait()
     assert code == 1
     statuses = [row["status"] for row in jobs(tmp_path / "sweep")]

@@ -14,6 +14,7 @@ from PIL import Image
 from fedcli.datasets import datasets
 from fedcli.datasets.importing.columns import ColumnNames
 from fedcli.datasets.importing.images import ImageFolder
+from fedcli.datasets.importing.missing import SPELLINGS
 from fedcli.datasets.importing.store import check_name, imported_file, imported_names
 from fedcli.datasets.importing.tables import CsvTable
 from fedcli.datasets.importing.texts import TextFolder
@@ -31,7 +32,7 @@ def load(source="mine", **keys):
 
 
 clients = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8).filter(
-    lambda text: text == text.strip() and text.lower() != "nan"
+    lambda text: text == text.strip() and text not in SPELLINGS
 )
 values = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
