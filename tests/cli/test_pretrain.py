@@ -159,6 +159,7 @@ def test_resume_goes_on_to_the_result_of_an_unbroken_run(pretrain):
     pretrain("--resume", str(run), new=False)
     assert metrics(run) == metrics(unbroken)
     shutil.rmtree(run / "checkpoints")
+    (run / "run.json").write_text(json.dumps({**document(run, "run.json"), "status": "interrupted"}))
     pretrain("--resume", "auto", "epochs=6")
     assert metrics(run)[:6] == metrics(unbroken)
     assert len(metrics(run)) == 7
@@ -169,7 +170,7 @@ def test_resume_refuses_another_config_or_text(pretrain, folder):
     assert "seed=5" in pretrain("--resume", str(run), "seed=5", new=False, code=2).stderr
     assert "1 epochs already" in pretrain("--resume", str(run), "epochs=0", new=False, code=2).stderr
     (folder / "text.txt").write_text(TEXT + "more")
-    assert "has changed" in pretrain("--resume", str(run), "epochs=2", new=False, code=2).stderr
+    assert "was made with other inputs: the data" in pretrain("--resume", str(run), "epochs=2", new=False, code=2).stderr
 
 
 def test_a_name_is_taken_once(pretrain, folder):
