@@ -78,7 +78,7 @@ def test_learns(train):
 
 def test_bits_are_summed(train):
     rows = metrics(train("rounds=2"))
-    parameters = 784 * 16 + 16 + 16 * 10 + 10
+    parameters = 784 * 26 + 26 + 26 * 10 + 10
     assert int(rows[1]["broadcasted_bits_round"]) == pytest.approx(4 * 32 * parameters, rel=0.001)
     assert int(rows[2]["broadcasted_bits"]) == 2 * int(rows[1]["broadcasted_bits_round"])
     assert int(rows[2]["aggregated_bits"]) == 2 * int(rows[1]["aggregated_bits_round"])
