@@ -95,7 +95,8 @@ def test_components_refuse_numbers_outside_of_their_ranges(place, cls, key, kind
         value = [number] if is_list else number
         with pytest.raises(ConfigError) as caught:
             typed({**PLAIN, group: {"name": name, key: value}}, TrainConfig)
-        assert caught.value.message.startswith(f"{group}.{key}={shown(value)}: must be ")
+        start = f"{group}.{key}={shown(value)}: {'each number ' if is_list else ''}must be "
+        assert caught.value.message.startswith(start)
         assert f"{group}.{key}=VALUE" in caught.value.hint
         assert len(caught.value.message) < 400
 
