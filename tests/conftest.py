@@ -17,6 +17,9 @@ set_up_tensorflow()
 # A shell starts background jobs with Ctrl-C ignored, and their children inherit it: then none could be interrupted.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# nohup ignores SIGHUP, which then asks for nothing: tests of it need it as it is by default.
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Compiled rounds and data go to a cache in the home folder: one of the tests' own, so that they leave nothing behind
 # and find nothing. It is the same for all of pytest-xdist's workers, which inherit it: a config is compiled once.

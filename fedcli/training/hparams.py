@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from fedcli.config.groups import groups
 from fedcli.runs.events import HParamColumn
@@ -68,7 +68,7 @@ def _hints(structure: Any) -> list[tuple[str, Any]]:
 
 
 def _column(name: str, hint: Any) -> HParamColumn:
-    kinds = set(get_args(hint) if isinstance(hint, UnionType) else [hint]) - {type(None)}
+    kinds = set(get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint]) - {type(None)}
     if kinds == {bool}:
         return HParamColumn(name, "bool")
     return HParamColumn(name, "number" if kinds <= {int, float} else "text")
