@@ -43,7 +43,8 @@ def test_ci_runs_the_contributors_commands():
     ci = (README.parent / ".ci" / "run").read_text()
     for command in OTHER[3:]:
         for part in command.split(" && "):
-            assert re.search(rf"^{re.escape(part)}$", ci, re.MULTILINE), part
+            # The tests have a shell of their own, to which .ci/run's own arguments go.
+            assert re.search(rf"""(^|'){re.escape(part)}($| "\$@";)""", ci, re.MULTILINE), part
 
 
 @pytest.fixture
