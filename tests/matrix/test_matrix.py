@@ -36,6 +36,7 @@ from tests.odd_clients import CONFIG, OddClients, rows, run
 DATASET = OddClients(broken=("c3",))
 CLIENTS = [f"c{number}" for number in range(6)]
 DROPOUT = 0.5
+NATURAL = partitions["natural"](name="natural")
 
 
 @functools.cache
@@ -106,7 +107,8 @@ def check(tmp_path, config):
     for row in found[: None if refusal is None else -1]:
         for name, cell in row.items():
             assert cell == "" or math.isfinite(float(cell)), f"{name} of round {row['round']} is {cell}"
-    if refusal is None:
+    # The seed is chosen for the clients of the data set: synthetic ones have other names, and drop out in other rounds.
+    if refusal is None and config.get("partition", NATURAL) == NATURAL:
         first, nobody = found[1], found[2]
         assert nobody["clients/reported"] == "0"
         assert nobody["train/loss"] == nobody["train/accuracy"] == nobody["train/examples"] == ""
