@@ -244,7 +244,9 @@ def test_an_error_of_a_command_line_is_shown_when_its_document_cannot_be(runs):
     with open("/dev/full", "wb") as full:
         done = run_with_stdout(runs, ["train", "--json", "rounds=-1"], full)
     assert done.returncode == 2
-    assert done.stderr == "error: rounds=-1: must be at least 0\n  try: set it with rounds=VALUE\n"
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: rounds=-1: must be from 0 to ")
+    assert hint.startswith("  try: set it with rounds=VALUE")
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
