@@ -205,7 +205,7 @@ def test_layers_that_cannot_be_local_are_refused(model, names, message, hint):
 def test_problems_name_the_fields():
     wrong = FedRecon(local_layers=[], reconstruction_learning_rate=0.0, reconstruction_epochs=0, support="half")
     fields = [field for field, _ in wrong.problems()]
-    assert set(fields) == {"local_layers", "reconstruction_learning_rate", "reconstruction_epochs", "support"}
+    assert sorted(fields) == ["local_layers", "reconstruction_epochs", "reconstruction_learning_rate", "support"]
     assert not list(FedRecon().problems())
 
 

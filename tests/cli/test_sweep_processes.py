@@ -1,6 +1,7 @@
 """Sweeps whose jobs have processes of their own, and every way in which these end."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,15 +78,17 @@ def send(run, number):
     os.kill(record(run)["process"]["pid"], number)
 
 
-@pytest.mark.skip(reason="its bad job is made by a file in a job's folder, which a new sweep refuses now")
 def test_a_sweep_with_a_bad_and_a_killed_job_resumes_to_the_result_of_an_unbroken_one(tmp_path, invoke, start):
     arguments = ["rounds=40", "checkpoint.every=2", "aggregator=compression", "seed=1,2,3,4"]
     sweep = tmp_path / "sweep"
-    # Job 0 cannot save its state: a file is where its checkpoints belong.
-    (sweep / "0").mkdir(parents=True)
-    obstacle = sweep / "0" / "checkpoints"
-    obstacle.write_text("")
     process = start(*arguments, *JOBLIB)
+    # Job 0 cannot save its state: while it is held, a file comes to where its checkpoints belong.
+    until(lambda: (sweep / "0" / "run.json").exists())
+    send(sweep / "0", signal.SIGSTOP)
+    obstacle = sweep / "0" / "checkpoints"
+    shutil.rmtree(obstacle, ignore_errors=True)
+    obstacle.write_text("")
+    send(sweep / "0", signal.SIGCONT)
     process.wait_for_rows(5, 1)
     # Held, so that it is not through before job 0 has failed, whichever worker began first.
     send(sweep / "1", signal.SIGSTOP)
