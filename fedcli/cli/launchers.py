@@ -69,18 +69,18 @@ def check_spread(launcher: DictConfig, sweeper: DictConfig) -> None:
         ConfigError: A value makes no sense.
     """
     at_once = launcher.get("n_jobs")
-    if _class_name(launcher) == "JoblibLauncher" and (type(at_once) is not int or at_once == 0):
+    if class_name(launcher) == "JoblibLauncher" and (type(at_once) is not int or at_once == 0):
         raise ConfigError(
             f"hydra.launcher.n_jobs={_shown(at_once)}: must be a number of processes, or -1 for one on each core",
             "write hydra.launcher.n_jobs=2",
         )
     batch = sweeper.get("max_batch_size")
-    if _class_name(sweeper) == BASIC and batch is not None and batch < 1:
+    if class_name(sweeper) == BASIC and batch is not None and batch < 1:
         raise ConfigError(
             f"hydra.sweeper.max_batch_size={batch}: must be at least 1, or null for all jobs in one batch",
             "leave it out, or write hydra.sweeper.max_batch_size=10",
         )
-    for key in ("n_trials", "n_jobs") if _class_name(sweeper) == OPTUNA else ():
+    for key in ("n_trials", "n_jobs") if class_name(sweeper) == OPTUNA else ():
         if int(sweeper.get(key) or 0) < 1:
             raise ConfigError(
                 f"hydra.sweeper.{key}={sweeper.get(key)}: must be at least 1", f"write hydra.sweeper.{key}=1"
@@ -95,7 +95,7 @@ def spread_of(launcher: DictConfig, jobs: int | None) -> Spread:
         jobs: At most so many run side by side; None if that is not known.
     """
     cores = available_cores()
-    match _class_name(launcher):
+    match class_name(launcher):
         case "BasicLauncher":
             return Spread(side_by_side=False)
         case "JoblibLauncher":
@@ -116,7 +116,8 @@ def spread_of(launcher: DictConfig, jobs: int | None) -> Spread:
     return Spread(side_by_side=True)
 
 
-def _class_name(plugin: DictConfig) -> str:
+def class_name(plugin: DictConfig) -> str:
+    """Returns the name of the class that a launcher or a sweeper is made of."""
     return str(plugin.get("_target_")).rpartition(".")[2]
 
 

@@ -12,6 +12,7 @@ from fedcli.cli import compare, data, doctor, finetune, generate, pretrain, trai
 from fedcli.cli.completion_scripts import use_own_scripts
 from fedcli.cli.console import output
 from fedcli.cli.help import ConfigCommand
+from fedcli.cli.process import HINT, MESSAGE
 from fedcli.cli.streams import ReaderGone, take_over_standard_streams
 from fedcli.errors import FedcliError, Interrupted, UsageError
 
@@ -78,7 +79,7 @@ def _command_line_error(error: Exception) -> int:
         The exit code.
     """
     if type(error).__name__ == "Abort":  # Typer's form of KeyboardInterrupt
-        output.error(Interrupted("interrupted before anything began", "start the command again"))
+        output.error(Interrupted(MESSAGE, HINT))
         return Interrupted.exit_code
     if not hasattr(error, "format_message"):
         raise error

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 _EXIT_CODE = 130
-_MESSAGE = "interrupted before anything began"
-_HINT = "start the command again"
+MESSAGE = "interrupted before anything began"
+HINT = "start the command again"
 
 
 def quit_on_interrupt() -> None:
@@ -27,9 +27,9 @@ def _quit(number: int, frame: FrameType | None) -> None:
     # Python may be in the middle of any import: this needs no other module and no stream.
     if "--json" in sys.argv:
         document = '{\n  "error": {\n    "type": "Interrupted",\n    "message": "%s",\n    "hint": "%s",\n'
-        text = (document + '    "exit_code": %d\n  }\n}\n') % (_MESSAGE, _HINT, _EXIT_CODE)
+        text = (document + '    "exit_code": %d\n  }\n}\n') % (MESSAGE, HINT, _EXIT_CODE)
     else:
-        text = f"error: {_MESSAGE}\n  try: {_HINT}\n"
+        text = f"error: {MESSAGE}\n  try: {HINT}\n"
     with suppress(OSError):
         os.write(1 if "--json" in sys.argv else 2, text.encode())
     os._exit(_EXIT_CODE)

@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from fedcli.cli.console import output
+from fedcli.cli.hydra_keys import HYDRA_KEYS
 from fedcli.config.saved import INTERPOLATION
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.ownership import is_own
@@ -50,7 +51,7 @@ def replayed(record: Path, recorded: Sequence[str], now: Sequence[str], resume: 
     for text in recorded:
         override = _parsed(text, record)
         key = override.key_or_group
-        if key == "hydra" or key.startswith(("hydra.", "hydra/")):
+        if key == "hydra" or key.startswith(HYDRA_KEYS):
             if key not in _SET_BY_RESUME:
                 left_out.append(text)
         elif (reason := _needs_consent(override, own)) is None:

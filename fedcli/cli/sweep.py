@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -158,19 +158,7 @@ def _launch_search(plan: SweepPlan, job: SweepJob) -> SearchEnd:
         once.append(RunOnce(launcher, is_stopped, after_break))
         return once[-1]
 
-    error: Exception | None = None
-    try:
-        launch(plan.request, job, run_once)
-    except SearchStopped:
-        pass
-    except KeyboardInterrupt:
-        write_table(sweep, plan.record)
-        raise
-    except Exception as failure:
-        if all(one.status == "not run" for one in read_jobs(sweep, plan.record)):
-            raise _not_begun(failure) from failure
-        _log.info("the search ended with %s: %s", type(failure).__name__, failure, exc_info=True)
-        error = failure
+    error = _end_of_launch(plan, job, run_once)
     trials = once[-1].trials if once else None
     return SearchEnd(plan.objective, plan.direction, plan.record.total, trials, error)
 
@@ -199,19 +187,35 @@ def _launch(plan: SweepPlan, job: SweepJob) -> frozenset[int] | None:
     """
     sweep, numbers = plan.sweep, range(plan.record.total or 0)
     before = {number: _last_change(sweep, number) for number in numbers}
+    if _end_of_launch(plan, job) is None:
+        return None
+    begun = frozenset(number for number in numbers if _last_change(sweep, number) != before[number])
+    is_over = sweep.stop_reason() or set(numbers) == begun | job.begun | job.finished
+    return begun if begun and not is_over else None
+
+
+def _end_of_launch(plan: SweepPlan, job: SweepJob, *launcher: Callable[[Launcher], Launcher]) -> Exception | None:
+    """Lets Hydra launch the jobs.
+
+    Returns:
+        What ended Hydra before its time, such as a worker process that was killed: the jobs' folders say what there is.
+
+    Raises:
+        Exception: Hydra or its launcher failed before any job began.
+    """
     try:
-        launch(plan.request, job)
+        launch(plan.request, job, *launcher)
+    except SearchStopped:
+        pass
     except KeyboardInterrupt:
-        write_table(sweep, plan.record)
+        write_table(plan.sweep, plan.record)
         raise
     except Exception as error:
-        # A worker process that was killed: the jobs' folders say what there is.
-        if all(one.status == "not run" for one in read_jobs(sweep, plan.record)):
+        if all(one.status == "not run" for one in read_jobs(plan.sweep, plan.record)):
             raise _not_begun(error) from error
-        _log.info("the launcher ended with %s: %s", type(error).__name__, error, exc_info=True)
-        begun = frozenset(number for number in numbers if _last_change(sweep, number) != before[number])
-        is_over = sweep.stop_reason() or set(numbers) == begun | job.begun | job.finished
-        return begun if begun and not is_over else None
+        what = "search" if plan.is_search else "launcher"
+        _log.info("the %s ended with %s: %s", what, type(error).__name__, error, exc_info=True)
+        return error
     return None
 
 

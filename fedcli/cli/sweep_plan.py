@@ -22,7 +22,7 @@ from fedcli.cli.experiment import Arguments, request_of
 from fedcli.cli.hydra_bridge import HydraRequest, composed_sweep, config_errors, to_typed
 from fedcli.cli.hydra_keys import check_hydra_config
 from fedcli.cli.kinds import kind_of
-from fedcli.cli.launchers import BASIC, OPTUNA, Spread, check_spread, refuse_missing, spread_of
+from fedcli.cli.launchers import BASIC, OPTUNA, Spread, check_spread, class_name, refuse_missing, spread_of
 from fedcli.cli.quoting import quoted
 from fedcli.cli.search import check_plugins, rehearse, search_direction
 from fedcli.cli.sweep_values import MOST_JOBS, check_number, number_of_values, with_each_value_once
@@ -123,7 +123,7 @@ def _plan(
     check_spread(launcher, sweeper)
     objective = str(config.get("objective"))
     check_objective(objective)
-    name = str(sweeper.get("_target_")).rpartition(".")[2]
+    name = class_name(sweeper)
     overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
     jobs = _jobs(overrides) if name == BASIC else None
     total = len(jobs) if jobs is not None else _trials(config, name)

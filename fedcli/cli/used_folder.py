@@ -55,20 +55,15 @@ def refuse_in_a_run(file: Path, option: str) -> None:
     Raises:
         UsageError: The file is in such a folder.
     """
-    for parent in Path(os.path.abspath(file)).parents:
-        run = RunDirectory(parent)
-        try:
-            if run.is_recorded and read_record(run.run_json):
-                raise UsageError(
-                    f"{option} {shown_path(file)}: {shown_path(parent)} is a run's folder, and not for other files",
-                    f"choose another place: {option} {shown_path(file.name)}",
-                )
-        except RunDirectoryError:
-            continue  # another program's
+    if run := _run_or_sweep_above(file, sweeps=False):
+        raise UsageError(
+            f"{option} {shown_path(file)}: {run} is a run's folder, and not for other files",
+            f"choose another place: {option} {shown_path(file.name)}",
+        )
 
 
-def _run_or_sweep_above(folder: Path, *, sweeps: bool) -> str | None:
-    for parent in Path(os.path.abspath(folder)).parents:
+def _run_or_sweep_above(path: Path, *, sweeps: bool) -> str | None:
+    for parent in Path(os.path.abspath(path)).parents:
         try:
             # Read, since another program may have files of these names.
             if RunDirectory(parent).is_recorded:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from fedcli.config.yaml_bounds import MOST_BYTES, yaml_problem
-from fedcli.regular_file import read_regular
+from fedcli.config.yaml_bounds import read_yaml
 
 #: How an interpolation begins. OmegaConf resolves it wherever the text goes into a config: `${oc.env:SECRET}`.
 INTERPOLATION = "${"
@@ -24,9 +24,8 @@ def read_saved(path: Path) -> dict[str, Any]:
         Exception: Whatever OmegaConf raises for a file that it cannot read.
     """
     # An alias of aliases is small, and huge when OmegaConf copies what it stands for.
-    if problem := yaml_problem(read_regular(path, MOST_BYTES)):
-        raise ValueError(problem)
-    document = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    text = io.TextIOWrapper(io.BytesIO(read_yaml(path)), encoding="utf-8")
+    document = OmegaConf.to_container(OmegaConf.load(text), resolve=False)
     if not isinstance(document, dict):
         raise ValueError("not a config")
     plain = {str(key): value for key, value in document.items()}

@@ -22,11 +22,27 @@ def check_yaml_file(path: Path) -> None:
         ConfigError: It is no regular file, too large, or its aliases stand for too much.
     """
     try:
-        problem = yaml_problem(read_regular(path, MOST_BYTES))
+        read_yaml(path)
     except OSError as error:
         problem = error.strerror or str(error)
-    if problem:
-        raise ConfigError(f"{path} cannot be read: {problem}", "correct or remove that file")
+    except ValueError as error:
+        problem = str(error)
+    else:
+        return
+    raise ConfigError(f"{path} cannot be read: {problem}", "correct or remove that file")
+
+
+def read_yaml(path: Path) -> bytes:
+    """Reads a YAML file that a config can be.
+
+    Raises:
+        OSError: It is no regular file, or too large.
+        ValueError: Its aliases stand for too much.
+    """
+    data = read_regular(path, MOST_BYTES)
+    if problem := yaml_problem(data):
+        raise ValueError(problem)
+    return data
 
 
 def check_yaml_folders(folders: Iterable[Path]) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from fedcli.config.flat import flat
-from fedcli.config.yaml_bounds import MOST_BYTES, yaml_problem
-from fedcli.regular_file import read_regular
+from fedcli.config.yaml_bounds import read_yaml
 
 #: Characters of a number; Python refuses to write whole numbers of thousands of digits.
 _MOST_DIGITS = 400
@@ -38,10 +37,7 @@ def read_config(path: Path) -> dict[str, Any]:
         OSError: The file cannot be read.
         ValueError: It is no config.
     """
-    data = read_regular(path, MOST_BYTES)
-    if problem := yaml_problem(data):
-        raise ValueError(problem)
-    document = _parse(data)
+    document = _parse(read_yaml(path))
     if not isinstance(document, dict):
         raise ValueError("empty" if document is None else "not a config")
     try:

@@ -117,9 +117,7 @@ def read_metrics(path: Path) -> list[Row]:
     Raises:
         RunDirectoryError: The file cannot be read, or is damaged elsewhere than at its end, or is no regular file.
     """
-    with storage_errors(path, "read"):
-        data = read_bounded(path, MOST_METRICS)
-    return _parse(path, data).rows
+    return _parse(path, _read(path)).rows
 
 
 def last_round(path: Path) -> int | None:
@@ -148,8 +146,7 @@ def check_columns(path: Path, extra: Sequence[str]) -> None:
     """
     if not path.exists():
         return
-    with storage_errors(path, "read"):
-        table = _parse(path, path.read_bytes())
+    table = _parse(path, _read(path))
     columns = _order(extra)
     if table.columns and set(columns) != set(table.columns):
         raise _other_columns(path, columns, table.columns)
@@ -165,8 +162,7 @@ def truncate_metrics(path: Path, round: int) -> None:
     """
     if not path.exists():
         return
-    with storage_errors(path, "read"):
-        data = read_bounded(path, MOST_METRICS)
+    data = _read(path)
     table = _parse(path, data)
     # The lines are kept as they are, not formatted again: what was measured is not touched.
     kept = [line for line, number in zip(table.lines, table.rounds, strict=True) if number <= round]
@@ -203,6 +199,11 @@ class _Table:
     @property
     def size(self) -> int:
         return len(self.header) + sum(map(len, self.lines))
+
+
+def _read(path: Path) -> bytes:
+    with storage_errors(path, "read"):
+        return read_bounded(path, MOST_METRICS)
 
 
 def _parse(path: Path, data: bytes) -> _Table:

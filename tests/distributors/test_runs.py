@@ -69,7 +69,7 @@ def test_resuming_without_the_rows_is_refused(train):
     lines = (run / "metrics.csv").read_text().splitlines(keepends=True)
     (run / "metrics.csv").write_text("".join([*lines[:2], *lines[3:]]))
     result = train("--resume", str(run), "rounds=4", code=1)
-    assert "metrics.csv has no row of round 2" in result.stderr
+    assert "metrics.csv has no row of round 1, but the oldest checkpoint is of round 2" in result.stderr
 
 
 def test_the_columns_are_the_distributors(train):
