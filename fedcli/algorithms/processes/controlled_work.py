@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_federated as tff
-from tensorflow_federated.python.core.impl.types import computation_types
 
 from fedcli.algorithms.base import NUM_CLIENTS
+from fedcli.algorithms.processes.client_work import WorkTypes
 from fedcli.algorithms.processes.local_steps import train_locally
 from fedcli.models.base import ModelFn
 from fedcli.runtime.engine.communication import CHANGE_OF_KEPT
@@ -28,13 +28,9 @@ def controlled_client_work(
         model_fn: Builds the model.
         optimizer: Plain SGD.
     """
-    with tf.Graph().as_default():
-        model = model_fn()
-        finalizers = model.metric_finalizers()
-        batches_type = tff.SequenceType(computation_types.tensorflow_to_type(model.input_spec))
-    weights_type = tff.learning.models.weights_type_from_model(model_fn)
-    variate_type = tff.to_type(tuple(tff.structure.flatten(weights_type.trainable)))
-    data_type = tff.to_type((batches_type, tff.SequenceType(variate_type)))
+    types = WorkTypes.of(model_fn)
+    variate_type = tff.to_type(tuple(tff.structure.flatten(types.weights.trainable)))
+    data_type = tff.to_type((types.batches, tff.SequenceType(variate_type)))
     first_hparams = optimizer.get_hparams(optimizer.initialize(tf.TensorSpec([], tf.float32)))
 
     @tff.tensorflow.computation
@@ -52,7 +48,7 @@ def controlled_client_work(
     def sent_down(state: Any) -> Any:
         return OrderedDict(hparams=state["hparams"], variate=state["variate"])
 
-    @tff.tensorflow.computation(sent_down.type_signature.result, weights_type, data_type)
+    @tff.tensorflow.computation(sent_down.type_signature.result, types.weights, data_type)
     def train(received: Any, weights: Any, data: Any) -> Any:
         model = model_fn()
 
@@ -91,16 +87,10 @@ def controlled_client_work(
         )
         return OrderedDict([("hparams", state["hparams"]), ("variate", variate), (NUM_CLIENTS, state[NUM_CLIENTS])])
 
-    @tff.federated_computation(
-        initialize.type_signature.result,
-        tff.FederatedType(weights_type, tff.CLIENTS),
-        tff.FederatedType(data_type, tff.CLIENTS),
-    )
-    def next_round(state: Any, weights: Any, data: Any) -> Any:
+    def take_round(state: Any, weights: Any, data: Any) -> Any:
         received = tff.federated_broadcast(tff.federated_map(sent_down, state))
         result, metrics, change = tff.federated_map(train, (received, weights, data))
         new_state = tff.federated_map(after, (state, tff.federated_sum(change)[CHANGE_OF_KEPT]))
-        measured = tff.learning.metrics.sum_then_finalize(finalizers)(metrics)
-        return tff.templates.MeasuredProcessOutput(new_state, result, tff.federated_zip(OrderedDict(train=measured)))
+        return new_state, result, metrics
 
-    return tff.learning.templates.ClientWorkProcess(initialize, next_round)
+    return types.process(initialize, take_round, data_type)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_federated as tff
-from tensorflow_federated.python.core.impl.types import computation_types
 
+from fedcli.algorithms.processes.client_work import WorkTypes
 from fedcli.algorithms.processes.full_gradient import full_gradient
 from fedcli.algorithms.processes.local_steps import checked, put_into
 from fedcli.models.base import ModelFn
@@ -23,17 +22,13 @@ def gradient_client_work(model_fn: ModelFn) -> tff.learning.templates.ClientWork
     Args:
         model_fn: Builds the model.
     """
-    with tf.Graph().as_default():
-        model = model_fn()
-        finalizers = model.metric_finalizers()
-        data_type = tff.SequenceType(computation_types.tensorflow_to_type(model.input_spec))
-    weights_type = tff.learning.models.weights_type_from_model(model_fn)
+    types = WorkTypes.of(model_fn)
 
     @tff.federated_computation
     def initialize() -> Any:
         return tff.federated_value((), tff.SERVER)
 
-    @tff.tensorflow.computation(weights_type, data_type)
+    @tff.tensorflow.computation(types.weights, types.batches)
     def work(weights: Any, batches: Any) -> Any:
         model = model_fn()
 
@@ -46,14 +41,8 @@ def gradient_client_work(model_fn: ModelFn) -> tff.learning.templates.ClientWork
 
         return gradient(weights, batches)
 
-    @tff.federated_computation(
-        initialize.type_signature.result,
-        tff.FederatedType(weights_type, tff.CLIENTS),
-        tff.FederatedType(data_type, tff.CLIENTS),
-    )
-    def next_round(state: Any, weights: Any, batches: Any) -> Any:
+    def take_round(state: Any, weights: Any, batches: Any) -> Any:
         result, metrics = tff.federated_map(work, (weights, batches))
-        measured = tff.learning.metrics.sum_then_finalize(finalizers)(metrics)
-        return tff.templates.MeasuredProcessOutput(state, result, tff.federated_zip(OrderedDict(train=measured)))
+        return state, result, metrics
 
-    return tff.learning.templates.ClientWorkProcess(initialize, next_round)
+    return types.process(initialize, take_round)

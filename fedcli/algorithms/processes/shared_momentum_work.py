@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
-from tensorflow_federated.python.core.impl.types import computation_types
 from tensorflow_federated.python.learning import loop_builder, tensor_utils
 
+from fedcli.algorithms.processes.client_work import WorkTypes
 from fedcli.algorithms.processes.full_gradient import full_gradient
 from fedcli.algorithms.processes.local_steps import Steps, Trained, put_into, trained
 from fedcli.models.base import ModelFn
@@ -29,13 +28,9 @@ def shared_momentum_client_work(
         optimizer: Takes the local steps; its state stays as it is during them.
         weighted: Whether a client's gradient counts by its examples; else each client with examples counts the same.
     """
-    with tf.Graph().as_default():
-        model = model_fn()
-        finalizers = model.metric_finalizers()
-        data_type = tff.SequenceType(computation_types.tensorflow_to_type(model.input_spec))
-    weights_type = tff.learning.models.weights_type_from_model(model_fn)
-    mean = tff.aggregators.MeanFactory(no_nan_division=True).create(weights_type.trainable, tff.TensorType(np.float32))
-    specs = tff.types.type_to_tf_tensor_specs(weights_type.trainable)
+    types = WorkTypes.of(model_fn)
+    mean = tff.aggregators.MeanFactory(no_nan_division=True).create(types.weights.trainable, tff.TensorType(np.float32))
+    specs = tff.types.type_to_tf_tensor_specs(types.weights.trainable)
 
     @tff.tensorflow.computation
     def first_state() -> Any:
@@ -47,7 +42,7 @@ def shared_momentum_client_work(
     def initialize() -> Any:
         return tff.federated_zip((tff.federated_eval(first_state, tff.SERVER), mean.initialize()))
 
-    @tff.tensorflow.computation(state_type, weights_type, data_type)
+    @tff.tensorflow.computation(state_type, types.weights, types.batches)
     def work(state: Any, weights: Any, batches: Any) -> Any:
         model = model_fn()
 
@@ -66,24 +61,18 @@ def shared_momentum_client_work(
 
         return train(state, weights, batches)
 
-    @tff.tensorflow.computation(state_type, weights_type.trainable)
+    @tff.tensorflow.computation(state_type, types.weights.trainable)
     def updated(state: Any, gradient: Any) -> Any:
         return optimizer.next(state, tf.nest.map_structure(tf.zeros_like, gradient), gradient)[0]
 
-    @tff.federated_computation(
-        initialize.type_signature.result,
-        tff.FederatedType(weights_type, tff.CLIENTS),
-        tff.FederatedType(data_type, tff.CLIENTS),
-    )
-    def next_round(state: Any, weights: Any, batches: Any) -> Any:
+    def take_round(state: Any, weights: Any, batches: Any) -> Any:
         shared, mean_state = state
         result, metrics, gradient, weight = tff.federated_map(work, (tff.federated_broadcast(shared), weights, batches))
         output = mean.next(mean_state, gradient, weight)
         new_state = tff.federated_zip((tff.federated_map(updated, (shared, output.result)), output.state))
-        measured = tff.learning.metrics.sum_then_finalize(finalizers)(metrics)
-        return tff.templates.MeasuredProcessOutput(new_state, result, tff.federated_zip(OrderedDict(train=measured)))
+        return new_state, result, metrics
 
-    return tff.learning.templates.ClientWorkProcess(initialize, next_round)
+    return types.process(initialize, take_round)
 
 
 def _stepped(

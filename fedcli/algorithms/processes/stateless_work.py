@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_federated as tff
-from tensorflow_federated.python.core.impl.types import computation_types
 
+from fedcli.algorithms.processes.client_work import WorkTypes
 from fedcli.algorithms.processes.local_steps import Trained
 from fedcli.models.base import ModelFn
 
@@ -25,14 +24,10 @@ def stateless_client_work(
     Args:
         model_fn: Builds the model that clients train.
         optimizer: The one whose hyperparameters they are.
-        train: Trains; called in a `tf.function`. Its update is sent.
+        train: WorkTypes; called in a `tf.function`. Its update is sent.
         weighted: Whether a client's weight is its number of examples; else it is 1.
     """
-    with tf.Graph().as_default():
-        model = model_fn()
-        finalizers = model.metric_finalizers()
-        data_type = tff.SequenceType(computation_types.tensorflow_to_type(model.input_spec))
-    weights_type = tff.learning.models.weights_type_from_model(model_fn)
+    types = WorkTypes.of(model_fn)
     hparams = optimizer.get_hparams(optimizer.initialize(tf.TensorSpec([], tf.float32)))
 
     @tff.federated_computation
@@ -41,7 +36,7 @@ def stateless_client_work(
 
     hparams_type = initialize.type_signature.result.member
 
-    @tff.tensorflow.computation(hparams_type, weights_type, data_type)
+    @tff.tensorflow.computation(hparams_type, types.weights, types.batches)
     def work(hparams: Any, weights: Any, batches: Any) -> Any:
         model = model_fn()
 
@@ -56,14 +51,8 @@ def stateless_client_work(
 
         return trained(hparams, weights, batches)
 
-    @tff.federated_computation(
-        initialize.type_signature.result,
-        tff.FederatedType(weights_type, tff.CLIENTS),
-        tff.FederatedType(data_type, tff.CLIENTS),
-    )
-    def next_round(state: Any, weights: Any, batches: Any) -> Any:
+    def take_round(state: Any, weights: Any, batches: Any) -> Any:
         result, metrics = tff.federated_map(work, (tff.federated_broadcast(state), weights, batches))
-        measured = tff.learning.metrics.sum_then_finalize(finalizers)(metrics)
-        return tff.templates.MeasuredProcessOutput(state, result, tff.federated_zip(OrderedDict(train=measured)))
+        return state, result, metrics
 
-    return tff.learning.templates.ClientWorkProcess(initialize, next_round)
+    return types.process(initialize, take_round)
