@@ -171,12 +171,15 @@ class Experiment:
             self._recount(run, progress)
         return progress
 
-    def check_files(self, run: RunDirectory, progress: Progress | None) -> None:
+    def check_files(self, run: RunDirectory, progress: Progress | None) -> list[Participant] | None:
         """Refuses a run whose files do not go with what it is going to write. Changes none of them.
 
         Args:
             run: The run.
             progress: Where it goes on; None if it begins at the first round.
+
+        Returns:
+            Who took part in the rounds done, where participants.csv lacks some of them; else None.
 
         Raises:
             ConfigError: The objective is not measured.
@@ -185,30 +188,29 @@ class Experiment:
         columns = self._measured_columns()
         check_objective(self.config.objective, columns)
         check_recording(run, self.compiled, columns, progress)
-        if self._lacks_participants(run, progress) and not self._can_recount_participants(run, progress):
+        if progress is None or not self.config.sampling.is_simulated:
+            return None
+        if not lacks_participants(run.participants_csv, _rows_done(run, progress)):
+            return None
+        # Who takes part is simulated from the seed and what the rounds measured, so the list can be made again.
+        if not self._can_recount_participants(run, progress):
             raise RunDirectoryError(
                 f"{run.participants_csv} lacks clients of rounds that the run has done",
                 "restore it from a copy, or start a new run",
             )
+        return self._recount(run, progress)
 
-    def recording(self, run: RunDirectory, progress: Progress | None) -> Recorder:
-        """Opens the run's files; a context manager, which closes them."""
+    def recording(
+        self, run: RunDirectory, progress: Progress | None, participants: list[Participant] | None
+    ) -> Recorder:
+        """Opens the run's files, as `check_files` has found them; a context manager, which closes them."""
         if self.is_attacked:
             write_json(run.attackers_json, {"attack": self.config.attack.name, "clients": sorted(self.attackers)})
-        # Who takes part is simulated from the seed and what the rounds measured, so the list can be made again.
-        missing = progress is not None and self._lacks_participants(run, progress)
-        participants = self._recount(run, progress) if progress is not None and missing else None
         return Recorder(run, self.config, self.compiled, self._measured_columns(), progress, participants)
 
-    def _lacks_participants(self, run: RunDirectory, progress: Progress | None) -> bool:
-        """Tells whether participants.csv lacks clients of the rounds done."""
-        if progress is None or not self.config.sampling.is_simulated:
-            return False
-        return lacks_participants(run.participants_csv, _rows_done(run, progress))
-
-    def _can_recount_participants(self, run: RunDirectory, progress: Progress | None) -> bool:
+    def _can_recount_participants(self, run: RunDirectory, progress: Progress) -> bool:
         """Tells whether the participants of the rounds done follow from the seed and metrics.csv."""
-        if progress is None or self.config.distributor.clients_keep_state:
+        if self.config.distributor.clients_keep_state:
             return False
         # metrics.csv counts the updates that were not finite, and does not tell whose they were.
         return all(

@@ -74,10 +74,10 @@ def train(config: TrainConfig, run: RunDirectory, observer: Observer, journal: J
         last = privacy.last_round(config.rounds)
         _refuse_fewer_rounds(config, progress.round)
         _refuse_less_epsilon(config, privacy, progress.round, last)
-        experiment.check_files(run, resumed)
+        participants = experiment.check_files(run, resumed)
         # Whatever refuses to go on with a run comes before this, so that the run's folder stays as it is.
         journal.begin(loaded.inputs, None if resumed is None else resumed.round)
-        recorder = stack.enter_context(experiment.recording(run, resumed))
+        recorder = stack.enter_context(experiment.recording(run, resumed, participants))
 
         if resumed is None:
             row: Row = {
