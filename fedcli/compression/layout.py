@@ -33,7 +33,7 @@ class Layout:
 
     def __init__(self, value_type: tff.Type, min_elements: int, per_tensor: bool, *, group: str = "aggregator") -> None:
         self._type = value_type
-        tensors = tff.structure.flatten(value_type) if isinstance(value_type, tff.StructType) else [value_type]
+        tensors = tensors_of(value_type)
         self._is_coded = [_is_float(tensor) and _size(tensor.shape) >= min_elements for tensor in tensors]
         self._specs = [(tf.as_dtype(tensor.dtype), tuple(tensor.shape)) for tensor in tensors]
         coded = [shape for (_, shape), is_coded in zip(self._specs, self._is_coded, strict=True) if is_coded]
@@ -86,6 +86,11 @@ class Layout:
             return tensors[0]
         packed = tff.structure.pack_sequence_as(self._type, tensors)
         return tff.types.type_to_py_container(packed, self._type)
+
+
+def tensors_of(value_type: tff.Type) -> list[tff.TensorType]:
+    """Lists the types of a structure's tensors, or of the one tensor that it is."""
+    return tff.structure.flatten(value_type) if isinstance(value_type, tff.StructType) else [value_type]
 
 
 def _nothing_coded(group: str, min_elements: int, largest: int) -> ConfigError:

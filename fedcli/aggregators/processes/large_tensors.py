@@ -6,6 +6,7 @@ import math
 
 import tensorflow_federated as tff
 
+from fedcli.compression.layout import tensors_of
 from fedcli.errors import ConfigError
 
 
@@ -22,33 +23,26 @@ def needing_large_tensors(
     return kind(factory, largest_whole)
 
 
-class _Weighted(tff.aggregators.WeightedAggregationFactory):
-    def __init__(self, factory: tff.aggregators.WeightedAggregationFactory, largest_whole: int) -> None:
+class _NeedingLargeTensors:
+    def __init__(self, factory: tff.aggregators.AggregationFactory, largest_whole: int) -> None:
         self._factory = factory
         self._largest_whole = largest_whole
 
-    def create(self, value_type: tff.Type, weight_type: tff.Type) -> tff.templates.AggregationProcess:
-        _check(value_type, self._largest_whole)
-        return self._factory.create(value_type, weight_type)
+    def create(self, value_type: tff.Type, *weight_type: tff.Type) -> tff.templates.AggregationProcess:
+        largest = max((math.prod(tensor.shape) for tensor in tensors_of(value_type)), default=0)
+        if largest <= self._largest_whole:
+            raise ConfigError(
+                f"aggregator=compression: nothing would be compressed, since it sends tensors of at most "
+                f"{self._largest_whole:,} numbers whole and the largest tensor of the model has {largest:,}",
+                f"choose aggregator=quantize aggregator.min_elements={max(largest, 1)}, or aggregator=robust, which "
+                "zeroes and clips in the same way",
+            )
+        return self._factory.create(value_type, *weight_type)
 
 
-class _Unweighted(tff.aggregators.UnweightedAggregationFactory):
-    def __init__(self, factory: tff.aggregators.UnweightedAggregationFactory, largest_whole: int) -> None:
-        self._factory = factory
-        self._largest_whole = largest_whole
-
-    def create(self, value_type: tff.Type) -> tff.templates.AggregationProcess:
-        _check(value_type, self._largest_whole)
-        return self._factory.create(value_type)
+class _Weighted(_NeedingLargeTensors, tff.aggregators.WeightedAggregationFactory):
+    pass
 
 
-def _check(value_type: tff.Type, largest_whole: int) -> None:
-    tensors = tff.structure.flatten(value_type) if isinstance(value_type, tff.StructType) else [value_type]
-    largest = max((math.prod(tensor.shape) for tensor in tensors), default=0)
-    if largest <= largest_whole:
-        raise ConfigError(
-            f"aggregator=compression: nothing would be compressed, since it sends tensors of at most {largest_whole:,} "
-            f"numbers whole and the largest tensor of the model has {largest:,}",
-            f"choose aggregator=quantize aggregator.min_elements={max(largest, 1)}, or aggregator=robust, which zeroes "
-            "and clips in the same way",
-        )
+class _Unweighted(_NeedingLargeTensors, tff.aggregators.UnweightedAggregationFactory):
+    pass
