@@ -16,8 +16,13 @@ from __future__ import annotations
 import tensorflow as tf
 
 from fedcli.compression.coders.bits import code_offsets, read_codes, write_codes
+from fedcli.compression.coders.traced_once import traced_once
+
+_INTEGERS, _STREAM = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.uint8)
+_COUNT = tf.TensorSpec([], tf.int32)
 
 
+@traced_once(_INTEGERS)
 def encode(x: tf.Tensor) -> tf.Tensor:
     """Writes a vector; the fewer and the smaller its nonzero values, the shorter.
 
@@ -40,6 +45,7 @@ def encode(x: tf.Tensor) -> tf.Tensor:
     return write_codes(tf.concat([marks, low, end], axis=0), tf.cast(lengths, tf.int32))
 
 
+@traced_once(_STREAM, _COUNT)
 def decode(data: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     """Reads what `encode` wrote; zero bytes after the stream do no harm.
 
@@ -68,6 +74,7 @@ def decode(data: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     return tf.scatter_nd(places[:, tf.newaxis], tf.cast(values, tf.int32), tf.cast([count], tf.int64))
 
 
+@traced_once(tf.TensorSpec([None], tf.int64))
 def encode_gaps(indices: tf.Tensor) -> tf.Tensor:
     """Writes places alone, for values that are sent in another way.
 
@@ -77,12 +84,13 @@ def encode_gaps(indices: tf.Tensor) -> tf.Tensor:
     Returns:
         uint8 [?].
     """
-    gaps = _gaps(tf.cast(indices, tf.int64))
+    gaps = _gaps(indices)
     bits = _log2(gaps)
     values = tf.concat([tf.ones_like(gaps), _low(gaps, bits)], axis=0)
     return write_codes(values, tf.cast(tf.concat([bits + 1, bits], axis=0), tf.int32))
 
 
+@traced_once(_STREAM, _COUNT)
 def decode_gaps(data: tf.Tensor, k: int | tf.Tensor) -> tf.Tensor:
     """Reads what `encode_gaps` wrote.
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from fedcli.compression.coders.bits import code_offsets, read_codes, write_codes
 from fedcli.compression.coders.huffman_lengths import MAX_LENGTH, code_lengths
+from fedcli.compression.coders.traced_once import traced_once
 
 __all__ = ["BLOCK", "MAX_LENGTH", "code_lengths", "decode", "encode"]
 
@@ -28,8 +29,11 @@ _JOINED = 64 // MAX_LENGTH
 _TABLE_BITS = 14
 # A code's length has its place below the code or the symbol in one number.
 _LENGTH_BITS = 5
+# Their number is static.
+_LENGTHS = tf.TensorSpec(None, tf.int32)
 
 
+@traced_once(tf.TensorSpec([None], tf.int32), _LENGTHS)
 def encode(symbols: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     """Writes symbols.
 
@@ -58,6 +62,7 @@ def encode(symbols: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     return write_codes(tf.concat([header, value], axis=0), tf.concat([header_lengths, length], axis=0))
 
 
+@traced_once(tf.TensorSpec([None], tf.uint8), _LENGTHS, tf.TensorSpec([], tf.int32))
 def decode(data: tf.Tensor, lengths: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     """Reads what `encode` wrote.
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from fedcli.compression.coders.traced_once import traced_once
+
 #: Codes have at most so many bits; alphabets have at most 2**16 symbols, so that this costs next to nothing.
 MAX_LENGTH = 20
 
 
+@traced_once(tf.TensorSpec(None, tf.float64))
 def code_lengths(histogram: tf.Tensor) -> tf.Tensor:
     """Returns the lengths of the codes that make symbols of these frequencies shortest.
 
@@ -26,9 +29,8 @@ def code_lengths(histogram: tf.Tensor) -> tf.Tensor:
     size = histogram.shape[0]
     if size == 1:
         return tf.zeros([1], tf.int32)
-    counts = tf.cast(histogram, tf.float64)
     # Negative, since top_k puts the largest first; it keeps equal ones in their order.
-    weights, order = tf.math.top_k(-1 - tf.where(counts > 0, counts, tf.zeros_like(counts)), size)
+    weights, order = tf.math.top_k(-1 - tf.where(histogram > 0, histogram, tf.zeros_like(histogram)), size)
 
     # A level's items are the symbols and, as packages, the pairs of the level before, from light to heavy.
     level = weights
