@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Direction(StrEnum):
-    """Which of two values of a metric is better."""
+    """The direction in which a metric improves."""
 
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"

@@ -1,4 +1,4 @@
-"""What clients count by where an algorithm takes the mean of their updates."""
+"""The weights of clients in the mean of their updates: examples, tokens, or the same for all."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class WeightedAlgorithm(AlgorithmConfig):
 
     @property
     def counts_by_weight(self) -> bool:
-        """As the keys say; see the base class.
+        """Whether clients count by examples or tokens, rather than all the same.
 
         Raises:
-            ConfigError: They contradict each other.
+            ConfigError: `weighted` and `weighted_by` contradict each other.
         """
         for key, requirement in WeightedAlgorithm.problems(self):
             raise ConfigError(f"algorithm.{key}={getattr(self, key)}: {requirement}", f"set algorithm.{key}=VALUE")
         return self.weighted_by != UNIFORM
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """The weighting is one, and both keys agree; see the base class."""
+        """Checks that the weighting is known and that both keys agree on it."""
         yield from super().problems()
         if self.weighted_by not in (EXAMPLES, TOKENS, UNIFORM):
             yield "weighted_by", f"must be {EXAMPLES}, {TOKENS}, {UNIFORM} or null"

@@ -155,7 +155,7 @@ def _show(
         text, left_out = terminal.table(chosen, groups, width if fit and is_terminal else None, extra)
         output.result(text)
         if left_out:
-            output.result(f"(left out for want of width: {', '.join(left_out)}; --columns chooses)\n")
+            output.result(f"(hidden because the terminal is narrow: {', '.join(left_out)}; --columns chooses)\n")
     if output.verbosity < 0:
         return
     if plot or (plot is None and is_terminal and groups):

@@ -1,4 +1,4 @@
-"""What Ctrl-C does to the process of a command, from its first moment to its last. Imports next to nothing."""
+"""Handles Ctrl-C in the process of a command, from its first moment to its last. Imports next to nothing."""
 
 from __future__ import annotations
 
