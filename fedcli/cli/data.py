@@ -227,8 +227,10 @@ def _dataset(
 
 
 def _check_png(png: Path, config: DatasetConfig) -> None:
+    from fedcli.cli.used_folder import refuse_in_a_run
     from fedcli.errors import UsageError
 
+    refuse_in_a_run(png, "--png")
     if config.spec.kind == "text":
         raise UsageError(f"--png {png}: the examples of a text have no labels to draw", "leave --png out")
     if png.suffix.lower() != ".png":

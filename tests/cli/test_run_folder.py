@@ -264,6 +264,15 @@ def test_compare_does_not_write_into_a_run(train, invoke, option, name):
     assert files("outputs") == before
 
 
+def test_data_inspect_does_not_draw_into_a_run(train, invoke):
+    run = train("rounds=1")
+    before = files("outputs")
+    result = invoke("data", "inspect", "digits", "--png", str(run / "shares.png"))
+    assert result.exit_code == 2
+    assert "is a run's folder" in result.stderr
+    assert files("outputs") == before
+
+
 def test_events_that_are_missing_are_written_anew(train):
     run = train("rounds=4", "checkpoint.every=2")
     (run / "checkpoints" / "round_000004.npz").unlink()
