@@ -28,7 +28,7 @@ from fedcli.cli.named_code import refuse_named_code
 from fedcli.config.location import config_folder
 from fedcli.config.typed import typed
 from fedcli.errors import ConfigError, FedcliError
-from fedcli.runs.atomic import storage_errors, write_text
+from fedcli.runs.atomic import remove_leftovers, storage_errors, write_text
 
 T = TypeVar("T")
 
@@ -199,6 +199,7 @@ def write_record(folder: Path, config: DictConfig) -> None:
     hydra_config: Any = HydraConfig.instance().cfg  # what its type says is not what it is
     with storage_errors(folder):
         folder.mkdir(exist_ok=True)
+    remove_leftovers(folder)
     for name, part in (
         ("config.yaml", config),
         ("hydra.yaml", hydra_config),

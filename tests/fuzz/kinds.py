@@ -190,6 +190,10 @@ def prepare(base: Path) -> None:
     (base / "ready").touch()
 
 
+#: Keys that say where a run's folder is to be, in any place.
+_PLACES = ("output_dir=", "hydra.run.dir=", "hydra.sweep.dir=", "hydra.sweep.subdir=")
+
+
 def _judged(folder: Path, arguments, may_leave=(), json=False):
     """Runs a command in the folder and returns it with what is wrong with its answer."""
     os.chdir(folder)
@@ -199,6 +203,8 @@ def _judged(folder: Path, arguments, may_leave=(), json=False):
     answer = run(arguments)
     fault = answer.fault() if not json or answer.escaped else None
     new = {path for path in files_below(folder) - before if path.split("/")[0] not in may_leave}
+    if answer.code == 0 and any(argument.startswith(_PLACES) for argument in arguments):
+        new = set()
     if fault is None and answer.code == 2:
         new |= {path for path in files_below(folder) - before if path.startswith("outputs")}
     if fault is None and new:
