@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -249,20 +248,3 @@ def _trained(run: RunDirectory) -> tuple[ModelConfig, DataSpec]:
         raise DataError(f"{run.config_yaml} cannot be read: {error}", "give a run whose config is whole") from error
     trained = typed(parts, _Trained)
     return trained.model, trained.dataset.spec
-
-
-def check_weights(weights: Sequence[NDArray[np.float32]], shapes: Sequence[tuple[int, ...]], source: str) -> None:
-    """Refuses weights that are not of the shapes of a model's variables.
-
-    Args:
-        weights: For example `Pretrained.weights`.
-        shapes: Of the model's variables: trainable ones, then others.
-        source: Where the weights come from, for the message.
-
-    Raises:
-        ConfigError: They differ.
-    """
-    found = [tuple(weight.shape) for weight in weights]
-    if found != list(shapes):
-        there, expected = (" ".join(str(list(shape)) for shape in both) for both in (found, shapes))
-        raise ConfigError(f"{source} has weights of shapes {there}", f"the model has variables of shapes {expected}")

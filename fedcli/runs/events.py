@@ -19,19 +19,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from numpy.typing import NDArray
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2, summary_v2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
-from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.plugins.text import metadata as text_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.atomic import remove_leftovers, storage_errors, write_bytes
-from fedcli.runs.png import encode_png, png_size
 
 _log = logging.getLogger(__name__)
 
@@ -113,24 +110,6 @@ class EventWriter:
         metadata = text_metadata.create_summary_metadata(display_name="", description="")
         metadata.data_class = summary_pb2.DATA_CLASS_TENSOR
         self._add_tensor(step, name, metadata, _strings([text.encode(errors="replace")], shape=()))
-
-    def image(self, step: int, name: str, image: bytes | NDArray[Any]) -> None:
-        """Adds an image.
-
-        Args:
-            step: The round.
-            name: Its title.
-            image: An encoded PNG image, or uint8 [height, width] or [height, width, 1 to 4].
-
-        Raises:
-            ValueError: It is no such image.
-        """
-        png = image if isinstance(image, bytes) else encode_png(image)
-        width, height = png_size(png)
-        metadata = image_metadata.create_summary_metadata(display_name="", description="")
-        metadata.data_class = summary_pb2.DATA_CLASS_BLOB_SEQUENCE
-        strings = [str(width).encode(), str(height).encode(), png]
-        self._add_tensor(step, name, metadata, _strings(strings, shape=(3,)))
 
     def hparams(
         self,

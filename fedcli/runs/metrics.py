@@ -24,7 +24,6 @@ Row = dict[str, Value]
 COLUMNS = tuple(COMMON)
 
 #: The columns that may differ between two runs of the same config and seed.
-VARYING = frozenset({"seconds"})
 
 _INT = re.compile(r"-?[0-9]+")
 _FLOAT = re.compile(r"-?([0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?|inf)|nan")
@@ -74,16 +73,6 @@ class MetricsWriter:
             )
         self._file.append(_line(cells) if self._file.size else _line(self._columns) + _line(cells))
         self._last_round = round
-
-    def truncate_after(self, round: int) -> None:
-        """Drops the rows of later rounds, to resume from a checkpoint of `round`.
-
-        Raises:
-            RunDirectoryError: The file cannot be written.
-        """
-        self.close()
-        truncate_metrics(self.path, round)
-        self._file = AppendedFile(self.path, self._take_up)
 
     def close(self) -> None:
         """Closes the file; there is nothing left to write."""
@@ -169,18 +158,6 @@ def truncate_metrics(path: Path, round: int) -> None:
     content = b"".join([table.header, *kept])
     if content != data:
         write_bytes(path, content)
-
-
-def comparable(rows: Iterable[Mapping[str, Value]]) -> list[Row]:
-    """Returns rows without the columns that may differ between equal runs: `seconds`.
-
-    Not-a-number becomes the text `nan`, so that two equal runs compare equal with `==`.
-    """
-
-    def same(value: Value) -> Any:
-        return "nan" if isinstance(value, float) and value != value else value
-
-    return [{name: same(value) for name, value in row.items() if name not in VARYING} for row in rows]
 
 
 @dataclass

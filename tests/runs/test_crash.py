@@ -13,7 +13,7 @@ from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.events import truncate_events
 from fedcli.runs.lock import RunLock
-from fedcli.runs.metrics import MetricsWriter, read_metrics
+from fedcli.runs.metrics import MetricsWriter, read_metrics, truncate_metrics
 from fedcli.runs.record import read_record
 
 TRAIN = """
@@ -81,8 +81,8 @@ def test_kill_at_any_moment(tmp_path: Path, lines: int) -> None:
         remove_leftovers(run.path)
         store.clean(checkpoint.round)
         np.testing.assert_array_equal(checkpoint.tensors[0][1], np.full(100_000, checkpoint.round))
+        truncate_metrics(run.metrics_csv, checkpoint.round)
         with MetricsWriter(run.metrics_csv) as metrics:
-            metrics.truncate_after(checkpoint.round)
             metrics.append({"round": checkpoint.round + 1})
         truncate_events(run.events, checkpoint.round)
     assert list(tmp_path.rglob(".*")) == []  # no temporary file, no lock

@@ -17,7 +17,6 @@ from tensorboard.util import tensor_util
 
 from fedcli.errors import RunDirectoryError
 from fedcli.runs.events import EventWriter, HParamColumn, scalar_rounds, truncate_events
-from fedcli.runs.png import encode_png
 
 CONFIG = {"seed": 1, "aggregator.name": "mean", "client_optimizer.learning_rate": 0.02, "eval.every": None}
 
@@ -76,20 +75,6 @@ def test_text(tmp_path: Path) -> None:
     assert accumulator.SummaryMetadata("sample").plugin_data.plugin_name == "text"
     assert event.step == 3
     assert tensor_util.make_ndarray(event.tensor_proto).item().decode() == "To be, or not to be: größer ?"
-
-
-def test_images(tmp_path: Path) -> None:
-    image = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    with EventWriter(tmp_path) as writer:
-        writer.image(1, "digit", image)
-        writer.image(2, "digit", encode_png(image))
-        with pytest.raises(ValueError, match="not a PNG"):
-            writer.image(3, "digit", b"JFIF")
-    accumulator = read(tmp_path)
-    assert accumulator.SummaryMetadata("digit").plugin_data.plugin_name == "images"
-    for event in accumulator.Tensors("digit"):
-        tensor = tensor_util.make_ndarray(event.tensor_proto)
-        assert tensor.tolist() == [b"4", b"3", encode_png(image)]
 
 
 def session_groups(logdir: Path) -> tuple[api_pb2.Experiment, api_pb2.ListSessionGroupsResponse]:

@@ -18,7 +18,6 @@ folder = pathlib.Path(tempfile.mkdtemp())
 with events.EventWriter(folder, resumed_after=1) as writer:
     writer.scalars(1, {"train/loss": 0.5})
     writer.text(1, "sample", "to be")
-    writer.image(1, "digit", np.zeros([28, 28], np.uint8))
     writer.hparams({"seed": 1}, "a", [events.HParamColumn("seed", "number")], ["train/loss"])
     writer.close("completed")
 events.truncate_events(folder, 0)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedcli.errors import RunDirectoryError
-from fedcli.runs.metrics import COLUMNS, MetricsWriter, Row, comparable, read_metrics, truncate_metrics
+from fedcli.runs.metrics import COLUMNS, MetricsWriter, Row, read_metrics, truncate_metrics
 
 INITIAL: Row = {"round": 0, "eval/loss": 2.3025851249694824, "eval/accuracy": 0.1, "seconds": 0.5}
 
@@ -208,13 +208,13 @@ def test_resume_checks_the_columns(path: Path) -> None:
     assert "resume with the config" in caught.value.hint
 
 
-def test_truncate_after_continues_as_if_never_stopped(path: Path) -> None:
+def test_truncating_continues_as_if_never_stopped(path: Path) -> None:
     rows = [INITIAL, *map(later, range(1, 6))]
     write(path, rows, ["entropy"])
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
+    truncate_metrics(path, 2)
     with MetricsWriter(path, ["entropy"]) as writer:
-        writer.truncate_after(2)
         assert [row["round"] for row in read_metrics(path)] == [0, 1, 2]
         for row in rows[3:]:
             writer.append(row)
@@ -258,11 +258,3 @@ def test_closed_writer(path: Path) -> None:
     writer.close()
     with pytest.raises(ValueError, match="closed"):
         writer.append(INITIAL)
-
-
-def test_comparable_rows_differ_only_where_runs_may_not() -> None:
-    one: list[Row] = [{"round": 0, "eval/loss": math.nan, "seconds": 1.0}]
-    two: list[Row] = [{"round": 0, "eval/loss": math.nan, "seconds": 2.0}]
-    other: list[Row] = [{"round": 0, "eval/loss": 0.5, "seconds": 1.0}]
-    assert comparable(one) == comparable(two)
-    assert comparable(one) != comparable(other)
