@@ -1,19 +1,13 @@
-"""Every column of metrics.csv, with the direction in which its value is better.
+"""The columns of metrics.csv that fedcli itself writes, with the direction in which each improves.
 
 `fedcli compare` praises, and a search optimizes, in this direction alone. A column without a direction can be compared,
-but neither value is better. The columns of components are declared by the components: `Component.columns`.
-Imports nothing heavy: `compare` needs it at once.
+but neither value is better. Components declare their own columns: `Component.columns`; `fedcli.directions` knows both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
-from functools import cache
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from fedcli.registry import Component
 
 
 class Direction(StrEnum):
@@ -117,38 +111,3 @@ RUN: Columns = {
     **CLIENTS,
     **PERSONAL,
 }
-
-
-def direction(column: str) -> Direction | None:
-    """Returns the direction in which a column's value is better; None where neither is, or nobody declares it.
-
-    Args:
-        column: A name in metrics.csv. TFF puts the names of the aggregators that it passed between the component and
-            its measurement: `aggregator/zeroing/clipped_count` is the aggregator's `clipped_count`.
-    """
-    if column in RUN:
-        return RUN[column]
-    group, _, measurement = column.partition("/")
-    return _of_group(group).get(measurement.rpartition("/")[2])
-
-
-@cache
-def _of_group(group: str) -> Columns:
-    """Returns what the components of a config group declare together; nothing for a group that measures nothing."""
-    result: dict[str, Direction | None] = {}
-    for component in _components(group):
-        result |= component.columns
-    return result
-
-
-def _components(group: str) -> Collection[type[Component]]:
-    # The registries by themselves: all groups together import NumPy, which takes longer than all of `compare`.
-    if group == "aggregator":
-        from fedcli.aggregators import aggregators
-
-        return aggregators.components.values()
-    if group == "distributor":
-        from fedcli.distributors import distributors
-
-        return distributors.components.values()
-    return ()

@@ -5,7 +5,8 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from fedcli.aggregators import aggregators
-from fedcli.columns import CLIENTS, COMMON, PERSONAL, RUN, Direction, direction
+from fedcli.columns import CLIENTS, COMMON, PERSONAL, RUN, Direction
+from fedcli.directions import direction
 from fedcli.distributors import distributors
 from fedcli.training.client_evaluation import ClientResults
 from fedcli.training.evaluation import Evaluation

@@ -18,7 +18,7 @@ from fedcli.cli.errors import shown_errors
 from fedcli.shell import shown_path
 
 if TYPE_CHECKING:
-    from fedcli.report.comparison import Comparison, GroupResult
+    from fedcli.report.results import Comparison, GroupResult
     from fedcli.report.table import Column
 
 #: A wider plot shows no more.
@@ -91,12 +91,13 @@ def command(
     Runs that are broken, unfinished or still running are listed, but enter no mean.
     """
     with shown_errors(json=json, quiet=quiet, verbose=verbose, debug=debug):
-        from fedcli.columns import direction
+        from fedcli.directions import direction
         from fedcli.errors import UsageError
         from fedcli.report import table
-        from fedcli.report.comparison import Question, compare, count
+        from fedcli.report.comparison import compare, count
         from fedcli.report.load import load_runs
         from fedcli.report.measure import Target
+        from fedcli.report.results import Question
 
         if json + csv + md > 1:
             raise UsageError("--json, --csv and --md exclude each other", "choose one; --html FILE goes with each")

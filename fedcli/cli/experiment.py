@@ -1,16 +1,17 @@
-"""What commands that run experiments share: from their arguments to Hydra's job, and how a run is recorded."""
+"""Runs the experiment of a command: one run, new or resumed, or a sweep."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedcli.cli.arguments import Arguments, request_of
 from fedcli.cli.console import output
 from fedcli.cli.quoting import quoted
+from fedcli.cli.recorded_run import RunContext, run_recorded
 from fedcli.errors import OutputError
 from fedcli.runs.directory import RunDirectory
 from fedcli.shell import command_line, shown_path
@@ -19,31 +20,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from fedcli.cli.hydra_bridge import HydraRequest
-    from fedcli.cli.kinds import Kind
     from fedcli.runs.record import RunRecord
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """What was typed.
-
-    Attributes:
-        command: `train`, ...: also the name of the YAML file at the top of its config.
-        overrides: KEY=VALUE arguments.
-        multirun: Whether to sweep.
-        resume: The run to go on with, or `auto`.
-        show: Which config to print instead of running.
-        config_dirs: Further folders with YAML files.
-        fail_fast: Whether a sweep begins no job after the first that fails.
-    """
-
-    command: str
-    overrides: Sequence[str]
-    multirun: bool = False
-    resume: str | None = None
-    show: str | None = None
-    config_dirs: Sequence[Path] = ()
-    fail_fast: bool = False
 
 
 def run_experiment(arguments: Arguments) -> None:
@@ -131,30 +108,6 @@ def _config_before(arguments: Arguments, run: RunDirectory, record: RunRecord) -
     return kind.check(hydra_bridge.compose(request, kind.schema))
 
 
-def request_of(arguments: Arguments, run_id: str, extra: Sequence[str] = ()) -> HydraRequest:
-    """Checks arguments and puts them in the form that Hydra takes.
-
-    Args:
-        arguments: What was typed.
-        run_id: Six hexadecimal digits.
-        extra: Overrides of Hydra's own config.
-
-    Raises:
-        UsageError: An argument is wrong.
-    """
-    from fedcli.cli.hydra_bridge import HydraRequest
-    from fedcli.cli.kinds import kind_of
-    from fedcli.cli.overrides import checked_overrides
-
-    overrides = checked_overrides(
-        arguments.overrides,
-        kind_of(arguments.command).schema,
-        sweep=arguments.multirun,
-        config_dirs=arguments.config_dirs,
-    )
-    return HydraRequest(arguments.command, [*overrides, *extra], run_id, arguments.config_dirs)
-
-
 def _resumed(arguments: Arguments, request: HydraRequest) -> tuple[RunDirectory, RunRecord] | None:
     from fedcli.cli import hydra_bridge
     from fedcli.cli.kinds import kind_of
@@ -173,74 +126,6 @@ def _resumed(arguments: Arguments, request: HydraRequest) -> tuple[RunDirectory,
         f"resuming {shown_path(found[0].path)}" if found else "no unfinished run of this config; starting a new one"
     )
     return found
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """What a run's record says beside its config.
-
-    Attributes:
-        command: `train`, ...
-        argv: The command line.
-        overrides: The run's KEY=VALUE arguments.
-        run_id: Six hexadecimal digits.
-        composed: The config as Hydra composed it, for Hydra's own record.
-        is_new: Whether the folder must hold no run yet; None where both will do.
-    """
-
-    command: str
-    argv: list[str]
-    overrides: list[str]
-    run_id: str
-    composed: DictConfig
-    is_new: bool | None = None
-
-
-def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext, progress: Any) -> dict[str, Any]:
-    """Runs an experiment in its folder and keeps its record.
-
-    Args:
-        kind: The kind of experiment.
-        config: Its checked config.
-        run: Its folder, which exists.
-        context: What the record says beside the config.
-        progress: Shows the run; a context manager.
-
-    Returns:
-        What result.json says.
-    """
-    from omegaconf import OmegaConf
-
-    from fedcli.cli.hydra_bridge import write_record
-    from fedcli.cli.logs import logging_to
-    from fedcli.cli.streams import not_waiting_for_readers
-    from fedcli.runs.atomic import write_text
-    from fedcli.runs.recorded import recorded
-
-    with logging_to(run.run_log) as open_log:
-
-        def begin() -> None:
-            write_text(run.config_yaml, OmegaConf.to_yaml(dataclasses.asdict(config)))
-            write_record(run.hydra, context.composed)
-            open_log()
-
-        with (
-            recorded(
-                run,
-                id=context.run_id,
-                command=context.command,
-                argv=context.argv,
-                overrides=context.overrides,
-                seed=config.seed,
-                is_new=context.is_new,
-                on_begin=begin,
-            ) as journal,
-            not_waiting_for_readers(),
-            progress,
-        ):
-            # A sweep, of which this is a job, has said how to go on with all of it.
-            output.go_on = output.go_on or f"fedcli {context.command} --resume {shown_path(run.path)}"
-            return kind.run(config, run, progress, journal)
 
 
 def _report(run: RunDirectory, result: dict[str, Any], unit: str) -> None:

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from fedcli.cli import options
+from fedcli.cli.arguments import Arguments
 from fedcli.cli.errors import shown_errors
-from fedcli.cli.experiment import Arguments, run_experiment
+from fedcli.cli.experiment import run_experiment
 from fedcli.cli.quoting import quoted
 from fedcli.errors import UsageError
 

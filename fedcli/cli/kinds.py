@@ -34,8 +34,9 @@ def kind_of(command: str) -> Kind:
     """Returns the kind of experiment that a command runs. Imports no TensorFlow."""
     if command == "pretrain":
         from fedcli.cli.epochs import EpochsProgress
-        from fedcli.config.pretrain import PretrainConfig, check_new, check_pretraining
+        from fedcli.config.pretrain import PretrainConfig
         from fedcli.training.pretrain import pretrain
+        from fedcli.training.pretrain_checks import check_new, check_pretraining
 
         return Kind(PretrainConfig, check_pretraining, pretrain, "epochs", check_new, EpochsProgress)
     from fedcli.config.checks import check, check_finetuning

@@ -12,7 +12,8 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, ListConfig, open_dict
 
 from fedcli.cli.hydra_bridge import innermost_reason, replace_launcher
-from fedcli.columns import Direction, direction
+from fedcli.columns import Direction
+from fedcli.directions import direction
 from fedcli.errors import ConfigError, FedcliError
 
 _KEY = "hydra.sweeper.direction"

@@ -35,7 +35,7 @@ from fedcli.shell import shown_path
 from fedcli.training.interrupts import stop_signals
 
 if TYPE_CHECKING:
-    from fedcli.cli.experiment import Arguments
+    from fedcli.cli.arguments import Arguments
 
 _log = logging.getLogger(__name__)
 

@@ -99,10 +99,10 @@ class SweepJob:
     def _run(self, config: DictConfig, run: RunDirectory, number: int) -> None:
         from hydra.core.hydra_config import HydraConfig
 
-        from fedcli.cli.experiment import RunContext, run_recorded
         from fedcli.cli.hydra_bridge import to_typed
         from fedcli.cli.kinds import kind_of
         from fedcli.cli.progress import duration
+        from fedcli.cli.recorded_run import RunContext, run_recorded
         from fedcli.runs.recorded import recorded
         from fedcli.runtime.tensorflow_settings import set_up_tensorflow
 

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from fedcli.cli.experiment import Arguments, request_of
+from fedcli.cli.arguments import Arguments, request_of
 from fedcli.cli.hydra_bridge import HydraRequest, composed_sweep, config_errors, to_typed
 from fedcli.cli.hydra_keys import check_hydra_config
 from fedcli.cli.kinds import kind_of

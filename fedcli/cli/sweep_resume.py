@@ -9,8 +9,8 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from fedcli.cli.arguments import Arguments
 from fedcli.cli.console import output
-from fedcli.cli.experiment import Arguments
 from fedcli.cli.kinds import kind_of
 from fedcli.cli.replay import replayed
 from fedcli.cli.resume import CHANGEABLE, refuse_changes, saved_config

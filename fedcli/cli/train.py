@@ -1,8 +1,9 @@
 """`fedcli train`."""
 
 from fedcli.cli import options
+from fedcli.cli.arguments import Arguments
 from fedcli.cli.errors import shown_errors
-from fedcli.cli.experiment import Arguments, run_experiment
+from fedcli.cli.experiment import run_experiment
 
 
 def command(

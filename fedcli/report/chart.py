@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fedcli.columns import direction
-from fedcli.report.comparison import Comparison, GroupResult
+from fedcli.directions import direction
 from fedcli.report.curves import LARGEST, mean_curve
 from fedcli.report.measure import Against
+from fedcli.report.results import Comparison, GroupResult
 
 #: More curves cannot be told apart.
 MOST_CURVES = 10

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedcli.report import measure
-from fedcli.report.comparison import Comparison, GroupResult, verdict
+from fedcli.report.comparison import verdict
 from fedcli.report.load import Run
+from fedcli.report.results import Comparison, GroupResult
 
 
 def document(comparison: Comparison, groups: Sequence[GroupResult]) -> dict[str, Any]:

@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from html import escape
 
 from fedcli import __version__
-from fedcli.columns import direction
+from fedcli.directions import direction
 from fedcli.report import measure, table, text
 from fedcli.report.chart import MOST_CURVES, curves_chart, front_chart
-from fedcli.report.comparison import Comparison, GroupResult, verdict
+from fedcli.report.comparison import verdict
 from fedcli.report.group import ABSENT, differing_keys, shown_value
 from fedcli.report.html_page import SCRIPT, STYLE
 from fedcli.report.load import Run
 from fedcli.report.measure import Against
+from fedcli.report.results import Comparison, GroupResult
 from fedcli.report.samples import read_samples
 from fedcli.report.svg import draw_svg
 from fedcli.report.terminal import shown_folder

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fedcli.columns import Direction, direction
+from fedcli.columns import Direction
+from fedcli.directions import direction
 from fedcli.errors import UsageError
 from fedcli.report.statistics import is_finite
 from fedcli.runs.metrics import Row

@@ -9,7 +9,7 @@ from fedcli.report.group import ABSENT
 from fedcli.report.text import number
 
 if TYPE_CHECKING:
-    from fedcli.report.comparison import GroupResult
+    from fedcli.report.results import GroupResult
 
 #: A metric, and the column that says also why there is none.
 EPSILON = "epsilon"

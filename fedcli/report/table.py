@@ -7,13 +7,15 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fedcli.columns import Direction, direction
+from fedcli.columns import Direction
 from fedcli.config.suggest import did_you_mean
+from fedcli.directions import direction
 from fedcli.errors import UsageError
 from fedcli.report import text
-from fedcli.report.comparison import Comparison, GroupResult, full_key
+from fedcli.report.comparison import full_key
 from fedcli.report.group import ABSENT, short_key, shown_value
 from fedcli.report.privacy import EPSILON, epsilon, epsilon_text, has_privacy
+from fedcli.report.results import Comparison, GroupResult
 from fedcli.runs.csv_cells import safe_cell
 
 _Number = float | None

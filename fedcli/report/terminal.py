@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 
 from fedcli.report import measure, text
-from fedcli.report.comparison import Comparison, GroupResult, verdict
+from fedcli.report.comparison import verdict
 from fedcli.report.load import Run
+from fedcli.report.results import Comparison, GroupResult
 from fedcli.report.table import DISPENSABLE, Column
 
 _GAP = "  "

@@ -21,3 +21,10 @@ class Observer(Protocol):
 
     def stopping(self) -> None:
         """The user asked to stop; the round in progress is still finished."""
+
+
+class EpochObserver(Observer, Protocol):
+    """Watches a run whose rounds are epochs, which can be long."""
+
+    def batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
+        """So many batches of an epoch are done; `loss` is their mean loss."""

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any
 
 from fedcli.config.pretrain import PretrainConfig
 from fedcli.errors import ConfigError, DivergedError, Interrupted
@@ -20,17 +20,10 @@ from fedcli.shell import shown_path
 from fedcli.training.inputs import sources_of
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.named_model import publish, refuse_taken
-from fedcli.training.observer import Observer
+from fedcli.training.observer import EpochObserver
 from fedcli.training.text_file import TrainingText, load_text
 
 _log = logging.getLogger(__name__)
-
-
-class EpochObserver(Observer, Protocol):
-    """Watches a run whose rounds are epochs, which can be long."""
-
-    def batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-        """So many batches of an epoch are done; `loss` is their mean loss."""
 
 
 def pretrain(config: PretrainConfig, run: RunDirectory, observer: EpochObserver, journal: Journal) -> dict[str, Any]:

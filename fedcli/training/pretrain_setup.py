@@ -24,7 +24,7 @@ from fedcli.training.text_file import TrainingText
 from fedcli.training.weights import Weights, initial_weights, save_keras
 
 if TYPE_CHECKING:
-    from fedcli.training.pretrain import EpochObserver
+    from fedcli.training.observer import EpochObserver
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 #: fedcli's answer to an exception that nobody expected.
 _INTERNAL = "the traceback is in the run's run.log"
@@ -87,11 +88,11 @@ def files_below(folder: Path) -> set[str]:
 @contextlib.contextmanager
 def without_training():
     """Ends every run where its training would begin: after all checks, in its folder."""
-    from fedcli.cli import experiment
+    from fedcli.cli import experiment, recorded_run
 
-    recorded, report = experiment.run_recorded, experiment._report
-    experiment.run_recorded, experiment._report = lambda *_: {}, lambda *_: None
-    try:
+    with (
+        mock.patch.object(experiment, "run_recorded", return_value={}),
+        mock.patch.object(recorded_run, "run_recorded", return_value={}),
+        mock.patch.object(experiment, "_report"),
+    ):
         yield
-    finally:
-        experiment.run_recorded, experiment._report = recorded, report

@@ -1,9 +1,10 @@
 import pytest
 
 from fedcli.errors import UsageError
-from fedcli.report.comparison import Question, compare, letters, verdict
+from fedcli.report.comparison import compare, letters, verdict
 from fedcli.report.load import load_runs
 from fedcli.report.measure import Target
+from fedcli.report.results import Question
 from tests.report.synthetic import write_fifty, write_run
 
 METRIC = "eval/accuracy"

@@ -3,10 +3,11 @@
 import pytest
 
 from fedcli.errors import UsageError
-from fedcli.report.comparison import Question, compare, verdict
+from fedcli.report.comparison import compare, verdict
 from fedcli.report.html import render_html
 from fedcli.report.load import load_runs
 from fedcli.report.measure import Target
+from fedcli.report.results import Question
 from fedcli.report.table import column, columns, ordered
 from tests.report.synthetic import write_run
 

@@ -1,6 +1,7 @@
-from fedcli.report.comparison import Question, compare
+from fedcli.report.comparison import compare
 from fedcli.report.group import INPUTS, differing_keys, group_runs, separating_keys, telling_keys
 from fedcli.report.load import load_runs
+from fedcli.report.results import Question
 from tests.report.synthetic import write_run
 
 MEAN = {"aggregator.name": "mean", "lr": 0.1, "rounds": 5}

@@ -3,9 +3,10 @@ import socket
 import pytest
 
 from fedcli.errors import UsageError
-from fedcli.report.comparison import Question, compare
+from fedcli.report.comparison import compare
 from fedcli.report.html import render_html
 from fedcli.report.load import load_runs
+from fedcli.report.results import Question
 from fedcli.report.table import columns
 from fedcli.runs.process import Process
 from tests.report.synthetic import write_fifty, write_run

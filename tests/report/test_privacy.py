@@ -2,9 +2,10 @@
 
 import dataclasses
 
-from fedcli.report.comparison import Question, compare
+from fedcli.report.comparison import compare
 from fedcli.report.document import document
 from fedcli.report.load import load_runs
+from fedcli.report.results import Question
 from fedcli.report.table import as_csv, columns, default_columns, ordered
 from tests.report.synthetic import write_run
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from fedcli.config.pretrain import PretrainConfig, check_pretraining
+from fedcli.config.pretrain import PretrainConfig
 from fedcli.datasets.base import PADDING
 from fedcli.errors import ConfigError
 from fedcli.models.char_rnn import CharRNN
 from fedcli.models.vocabulary import decode, encode
+from fedcli.training.pretrain_checks import check_pretraining
 from fedcli.training.text_file import load_text, read_text, split
 
 TEXT = "It was the best of times, it was the worst of times.\n" * 40

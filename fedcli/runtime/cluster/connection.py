@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from fedcli.errors import FedcliError, WorkerError
-from fedcli.runtime.ray import Ray
+from fedcli.runtime.cluster.settings import ClusterSettings
 
 _REACH_SECONDS = 10.0
 
 
 @contextmanager
-def connected(config: Ray, folder: Path, cores: int) -> Iterator[Any]:
+def connected(config: ClusterSettings, folder: Path, cores: int) -> Iterator[Any]:
     """Connects this process to Ray while the block runs.
 
     Args:
@@ -75,7 +75,7 @@ def lock_local_ray() -> None:
     sys.modules["ray.dashboard.optional_deps"] = None  # type: ignore[assignment]
 
 
-def _local_options(config: Ray, folder: Path, cores: int) -> dict[str, Any]:
+def _local_options(config: ClusterSettings, folder: Path, cores: int) -> dict[str, Any]:
     return {
         "address": "local",
         "num_cpus": math.ceil(config.workers * config.num_cpus) if config.workers else cores,

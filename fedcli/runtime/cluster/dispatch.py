@@ -16,8 +16,8 @@ from ray.exceptions import GetTimeoutError, ObjectLostError, RayError
 from fedcli.errors import FedcliError, WorkerError
 from fedcli.runtime.base import ClientSum
 from fedcli.runtime.cluster.messages import Lost, Round, Summed
+from fedcli.runtime.cluster.settings import ClusterSettings
 from fedcli.runtime.cluster.workers import LOOK_SECONDS, Ended, Slot, Workers, alive_nodes, brief
-from fedcli.runtime.ray import Ray
 from fedcli.runtime.reduction import Node, Tree, fan_in
 
 _log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Dispatch:
         self,
         round: Round,
         workers: Workers,
-        config: Ray,
+        config: ClusterSettings,
         group: Callable[[int], bytes],
         tell: Callable[[Summed | Lost], None],
     ) -> None:

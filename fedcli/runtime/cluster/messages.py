@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fedcli.datasets.base import Examples
 from fedcli.errors import FedcliError
 from fedcli.runtime.base import ClientSum
-from fedcli.runtime.ray import Ray
+from fedcli.runtime.cluster.settings import ClusterSettings
 
 Arrays = Sequence[NDArray[np.generic]]
 #: Names and versions of what must be the same on every node, for example ("TensorFlow", "2.14.1").
@@ -67,7 +67,7 @@ class Open:
         versions: Those of this machine.
     """
 
-    config: Ray
+    config: ClusterSettings
     cores: int
     versions: Versions
 

@@ -32,8 +32,8 @@ from fedcli.runtime.cluster.messages import (
     Warned,
 )
 from fedcli.runtime.cluster.process import DriverProcess
+from fedcli.runtime.cluster.settings import ClusterSettings
 from fedcli.runtime.local import available_cores
-from fedcli.runtime.ray import Ray
 
 if TYPE_CHECKING:
     from fedcli.runtime.engine.compiled import CompiledRound
@@ -54,7 +54,7 @@ class RayRuntime(Runtime):
         log_path: File that Ray's messages are appended to.
     """
 
-    def __init__(self, config: Ray, log_path: Path) -> None:
+    def __init__(self, config: ClusterSettings, log_path: Path) -> None:
         self._config = config
         self._ships = config.data == "ship"
         self._round = 0

@@ -18,7 +18,7 @@ from fedcli.errors import FedcliError, WorkerError
 from fedcli.runtime.cluster import actor
 from fedcli.runtime.cluster.messages import Versions, Warned
 from fedcli.runtime.cluster.security import Secured, warning
-from fedcli.runtime.ray import Ray
+from fedcli.runtime.cluster.settings import ClusterSettings
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +102,9 @@ class Workers:
         tell: Takes what the user should know.
     """
 
-    def __init__(self, config: Ray, setup: bytes, versions: Versions, tell: Callable[[Warned], None]) -> None:
+    def __init__(
+        self, config: ClusterSettings, setup: bytes, versions: Versions, tell: Callable[[Warned], None]
+    ) -> None:
         self._config = config
         self._setup = ray.put(setup)
         self._versions = versions
