@@ -33,9 +33,10 @@ set_up_tensorflow()
 import numpy as np  # noqa: E402
 
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset  # noqa: E402
-from fedcli.runtime.base import ClientWork, Runtime, State  # noqa: E402
+from fedcli.runtime.base import Runtime, State  # noqa: E402
 from fedcli.runtime.local import Local  # noqa: E402
 from fedcli.runtime.ray import Ray  # noqa: E402
+from fedcli.runtime.round import ClientWork  # noqa: E402
 from fedcli.training.sampling import ExampleOrder, seed_words  # noqa: E402
 
 SPEC = DataSpec("image", (28, 28, 1), "float32", (), 10, 1000)

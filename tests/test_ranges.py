@@ -6,16 +6,16 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from fedcli.components.groups import groups
+from fedcli.components.typed import typed
 from fedcli.config.checks import check
-from fedcli.config.flat import flat
-from fedcli.config.groups import groups
 from fedcli.config.pretrain import PretrainConfig
 from fedcli.config.schema import FinetuneConfig, TrainConfig
-from fedcli.config.shown import shown
-from fedcli.config.typed import typed
 from fedcli.errors import ConfigError
+from fedcli.keys.flat import flat
+from fedcli.keys.shown import shown
 from fedcli.ranges import SMALLEST_FLOAT, Range, ranges_of
-from tests.config.test_typed import PLAIN
+from tests.components.test_typed import PLAIN
 
 
 def types_in(hint):

@@ -35,6 +35,7 @@ def test_finds_the_commands():
         "uv run fedcli doctor",  # tests/cli/test_doctor.py
         "uv run fedcli --install-completion",  # tests/cli/test_completion.py
         "uv run ruff format --check && uv run ruff check && uv run mypy",
+        "uv run lint-imports",
         "uv run pytest",
     ]
 

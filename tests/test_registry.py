@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 
 from fedcli import registry
-from fedcli.config.groups import groups, keys_of_group
+from fedcli.components.groups import groups, keys_of_group
 from fedcli.errors import ConfigError
 from fedcli.registry import Component, Registry
 

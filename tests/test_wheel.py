@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from fedcli import __version__
-from fedcli.config.groups import groups
-from fedcli.config.location import choices, config_folder
+from fedcli.components.groups import groups
+from fedcli.keys.location import choices, config_folder
 from tests.conftest import clean_environment
 
 ROOT = Path(__file__).parents[1]

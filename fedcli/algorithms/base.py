@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from fedcli.models.base import ModelFn
     from fedcli.partitions.base import PartitionConfig
 
-#: Name in the server's state of the number of training clients, sampled or not, which is set before the first round.
-NUM_CLIENTS = "fedcli_num_clients"
-
 
 @dataclass(frozen=True)
 class Parts:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from fedcli.config.location import choices, config_folder
+from fedcli.keys.location import choices, config_folder
 
 #: A completed word, and what it means.
 Completion = tuple[str, str]

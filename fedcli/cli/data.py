@@ -19,8 +19,8 @@ from fedcli.shell import command_line, shell_word, shown_path
 if TYPE_CHECKING:
     from fedcli.datasets.base import DatasetConfig
     from fedcli.datasets.inspect import Listing, Summary
-    from fedcli.datasets.label_shares import LabelShares
     from fedcli.partitions.base import PartitionConfig
+    from fedcli.report.label_shares import LabelShares
 
 app = typer.Typer(
     help="Lists, fetches, imports and inspects data sets.",
@@ -140,7 +140,7 @@ def inspect(
         # Reading examples imports TensorFlow.
         set_up_tensorflow()
         from fedcli.datasets.inspect import summarize
-        from fedcli.datasets.label_shares import LabelShares, write_png
+        from fedcli.report.label_shares import LabelShares, write_png
 
         output.say(f"reading {name} ...")
         with config.load() as whole, partition.apply(whole) as dataset:
@@ -180,11 +180,11 @@ def _dataset(
         UsageError: There is no such data set, or an argument is not KEY=VALUE.
         ConfigError: A key or a value is wrong.
     """
-    from fedcli.config.suggest import did_you_mean
     from fedcli.datasets import datasets
     from fedcli.datasets.importing.store import imported_names
     from fedcli.errors import UsageError
     from fedcli.partitions.natural import Natural
+    from fedcli.suggest import did_you_mean
 
     settings: dict[str, Any] = {"origin": origin, "cache_dir": cache_dir}
     component = name
@@ -199,7 +199,7 @@ def _dataset(
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     from fedcli.cli.overrides import checked_overrides
-    from fedcli.config.typed import typed
+    from fedcli.components.typed import typed
     from fedcli.datasets.base import DatasetConfig
     from fedcli.partitions.base import PartitionConfig
 
@@ -312,7 +312,7 @@ def _described(partition: PartitionConfig) -> str:
 
 
 def _show_shares(shares: LabelShares) -> None:
-    from fedcli.datasets.label_shares import ASCII_SHADES, SHADES, draw_lines, legend
+    from fedcli.report.label_shares import ASCII_SHADES, SHADES, draw_lines, legend
 
     shades = SHADES if can_show(SHADES) else ASCII_SHADES
     output.result("\nshare of each label in a client's training examples\n")

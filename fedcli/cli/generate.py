@@ -15,7 +15,7 @@ from fedcli.cli.errors import shown_errors
 from fedcli.shell import shown_path
 
 if TYPE_CHECKING:
-    from fedcli.models.pretrained import Pretrained
+    from fedcli.pretrained import Pretrained
 
 #: The study's.
 PROMPT = "What of TensorFlow Federated, you ask? "
@@ -135,7 +135,7 @@ def _load(run: str | None, pretrained: str | None) -> Pretrained:
         FedcliError: There is no such model, or it cannot be read.
     """
     from fedcli.errors import UsageError
-    from fedcli.models.pretrained import load_pretrained
+    from fedcli.pretrained import load_pretrained
 
     if run is not None and pretrained is not None:
         raise UsageError("both --run and --pretrained are given", "give one of them")
@@ -189,7 +189,7 @@ def _newest_text_run() -> Path | None:
 
 
 def _is_for_text(config: Path) -> bool:
-    from fedcli.config.saved import read_saved
+    from fedcli.keys.saved import read_saved
     from fedcli.models import models
 
     try:

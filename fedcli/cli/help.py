@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from fedcli.config.location import choices, config_folder
+from fedcli.keys.location import choices, config_folder
 
 _EXAMPLE = "rounds=20 dataset.batch_size=10 client_optimizer.learning_rate=0.05"
 _EXAMPLES = {"pretrain": "epochs=5 model.units=512 learning_rate=0.0005"}

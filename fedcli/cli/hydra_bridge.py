@@ -25,9 +25,9 @@ from omegaconf.errors import OmegaConfBaseException
 from fedcli.cli.composed_once import ComposedOnce
 from fedcli.cli.hydra_keys import check_hydra_config
 from fedcli.cli.named_code import refuse_named_code
-from fedcli.config.location import config_folder
-from fedcli.config.typed import typed
+from fedcli.components.typed import typed
 from fedcli.errors import ConfigError, FedcliError
+from fedcli.keys.location import config_folder
 from fedcli.runs.atomic import remove_leftovers, storage_errors, write_text
 
 T = TypeVar("T")

@@ -14,14 +14,14 @@ from hydra.errors import HydraException
 
 from fedcli.cli.hydra_keys import HYDRA_KEYS, check_hydra_override
 from fedcli.cli.sweep_values import check_sweep
-from fedcli.config.groups import groups, keys_of_group
-from fedcli.config.location import choices
-from fedcli.config.suggest import did_you_mean
-from fedcli.config.yaml_bounds import check_yaml_folders
+from fedcli.components.groups import groups, keys_of_group
 from fedcli.errors import ConfigError, UsageError
+from fedcli.keys.location import choices
+from fedcli.keys.yaml_bounds import check_yaml_folders
 from fedcli.masking import has_password
 from fedcli.passwords import password_error
 from fedcli.shell import shell_word
+from fedcli.suggest import did_you_mean
 
 
 def checked_overrides(

@@ -16,8 +16,8 @@ from hydra.errors import HydraException
 
 from fedcli.cli.console import output
 from fedcli.cli.hydra_keys import HYDRA_KEYS
-from fedcli.config.saved import INTERPOLATION
 from fedcli.errors import RunDirectoryError
+from fedcli.keys.saved import INTERPOLATION
 from fedcli.runs.ownership import is_own
 from fedcli.shell import shell_word, shown_path
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from fedcli.cli.kinds import kind_of
 from fedcli.cli.replay import replayed
-from fedcli.config.flat import flat
-from fedcli.config.saved import read_saved
-from fedcli.config.typed import typed
+from fedcli.components.typed import typed
 from fedcli.errors import ConfigError, RunDirectoryError
+from fedcli.keys.flat import flat
+from fedcli.keys.saved import read_saved
 from fedcli.runs.checkpoints import CheckpointStore
 from fedcli.runs.directory import RunDirectory, find_runs
 from fedcli.runs.metrics import last_round

@@ -27,9 +27,9 @@ from fedcli.cli.quoting import quoted
 from fedcli.cli.search import check_plugins, rehearse, search_direction
 from fedcli.cli.sweep_values import MOST_JOBS, check_number, number_of_values, with_each_value_once
 from fedcli.columns import Direction
-from fedcli.config.location import choices
 from fedcli.config.objective import check_objective
 from fedcli.errors import ConfigError, FedcliError, UsageError
+from fedcli.keys.location import choices
 from fedcli.passwords import refuse_passwords
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.process import Process

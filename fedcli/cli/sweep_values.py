@@ -10,8 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
-from fedcli.config.suggest import did_you_mean
 from fedcli.errors import ConfigError
+from fedcli.suggest import did_you_mean
 
 #: No sweep has more jobs: Hydra takes a fifth of a second for each before the first begins.
 MOST_JOBS = 100_000

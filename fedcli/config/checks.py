@@ -7,11 +7,11 @@ import dataclasses
 from fedcli.algorithms.weighting import TOKENS
 from fedcli.config.memory import check_model_memory
 from fedcli.config.objective import check_objective
-from fedcli.config.ranges import check_ranges
+from fedcli.config.privacy_coverage import check_privacy
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.errors import ConfigError
-from fedcli.models.pretrained import pretrained_names
-from fedcli.privacy.coverage import check_privacy
+from fedcli.keys.ranges import check_ranges
+from fedcli.pretrained import pretrained_names
 from fedcli.schedules.constant import Constant
 
 

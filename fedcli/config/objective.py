@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fedcli.columns import CLIENTS, COMMON, PERSONAL, RUN
-from fedcli.config.suggest import did_you_mean
 from fedcli.errors import ConfigError
+from fedcli.suggest import did_you_mean
 
 #: What result.json tells beside the final metrics.
 _TOTALS = ("broadcasted_bits", "aggregated_bits", "seconds")

@@ -10,8 +10,8 @@ from fedcli.datasets.base import DataSpec
 from fedcli.loggers.base import LoggerConfig
 from fedcli.loggers.tensorboard import TensorBoard
 from fedcli.models.base import ModelConfig
-from fedcli.models.vocabulary import VOCABULARY
 from fedcli.ranges import Count, CountOrZero, LearningRate, Range, Seed
+from fedcli.text.vocabulary import VOCABULARY
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from fedcli.algorithms.base import AlgorithmConfig
 from fedcli.attacks.base import AttackConfig
 from fedcli.attacks.none import NoAttack
 from fedcli.config.privacy import PrivacyConfig
-from fedcli.config.sampling import SamplingConfig
 from fedcli.datasets.base import DatasetConfig, FederatedDataset
 from fedcli.distributors.base import DistributorConfig
+from fedcli.keys.sampling import SamplingConfig
 from fedcli.loggers.base import LoggerConfig
 from fedcli.loggers.tensorboard import TensorBoard
 from fedcli.models.base import ModelConfig
@@ -25,7 +25,7 @@ from fedcli.schedules.base import ScheduleConfig
 from fedcli.schedules.constant import Constant
 
 if TYPE_CHECKING:
-    from fedcli.models.pretrained import Pretrained
+    from fedcli.pretrained import Pretrained
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class FinetuneConfig(TrainConfig):
             ConfigError: There is no such model, it does not fit the data set, or some of its layers are frozen.
             DataError: It cannot be fetched or read.
         """
-        from fedcli.models.pretrained import load_pretrained
+        from fedcli.pretrained import load_pretrained
 
         pretrained = load_pretrained(self.pretrained, origin=self.dataset.origin, cache_dir=self.dataset.cache_dir)
         pretrained.check(self.dataset.spec)

@@ -228,7 +228,7 @@ class DatasetConfig(Component, ABC):
     def class_names(self) -> list[str]:
         """Names the classes: the characters of a text, otherwise the numbers of the labels."""
         if self.spec.kind == "text":
-            from fedcli.models.vocabulary import VOCABULARY
+            from fedcli.text.vocabulary import VOCABULARY
 
             return list(VOCABULARY)
         return [str(label) for label in range(self.spec.num_classes)]

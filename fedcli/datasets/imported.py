@@ -16,8 +16,8 @@ from fedcli.datasets.labelled import LabelledDataset
 from fedcli.datasets.snippets import SnippetDataset, UnknownBytes
 from fedcli.datasets.sqlite import TEST, TRAIN, ClientDatabase, content_hash
 from fedcli.errors import ConfigError
-from fedcli.models.vocabulary import VOCABULARY, encode
 from fedcli.ranges import Range
+from fedcli.text.vocabulary import VOCABULARY, encode
 
 
 @datasets.register("imported")

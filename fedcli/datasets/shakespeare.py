@@ -10,8 +10,8 @@ from fedcli.datasets import datasets
 from fedcli.datasets.base import DatasetConfig, DataSource, DataSpec
 from fedcli.datasets.snippets import SnippetDataset
 from fedcli.datasets.sqlite import TEST, TRAIN, ClientDatabase, DatabaseSource
-from fedcli.models.vocabulary import VOCABULARY
 from fedcli.ranges import Count, Range
+from fedcli.text.vocabulary import VOCABULARY
 
 DATABASE = DatabaseSource(
     name="shakespeare",

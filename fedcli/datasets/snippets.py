@@ -16,7 +16,7 @@ from fedcli.datasets.sequences import cut_sequences
 from fedcli.datasets.sqlite import TEST, TRAIN, ClientDatabase
 from fedcli.datasets.subset import choose_clients, spread_subset
 from fedcli.datasets.tf_example import parse_examples
-from fedcli.models.vocabulary import encode, unknown_bytes, unknown_note
+from fedcli.text.vocabulary import encode, unknown_bytes, unknown_note
 
 _log = logging.getLogger(__name__)
 

@@ -51,7 +51,7 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Recognised:
-    """A model found in a file; see `fedcli.models.pretrained.Pretrained`."""
+    """A model found in a file; see `fedcli.pretrained.Pretrained`."""
 
     model: ModelConfig
     num_classes: int

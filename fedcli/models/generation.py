@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fedcli.errors import ConfigError
 from fedcli.models.base import ModelConfig
 from fedcli.models.char_rnn import CharRNN
-from fedcli.models.vocabulary import VOCABULARY, decode, encode, unknown_characters
+from fedcli.text.vocabulary import VOCABULARY, decode, encode, unknown_characters
 
 Array = NDArray[np.float32]
 

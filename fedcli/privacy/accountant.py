@@ -28,7 +28,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fedcli.config.sampling import FIXED
+from fedcli.keys.sampling import FIXED
 from fedcli.privacy.mechanism import GaussianSum, Mechanism, SkellamSum
 from fedcli.privacy.release import Release
 

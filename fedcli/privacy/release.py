@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fedcli.config.sampling import FIXED, POISSON
+from fedcli.keys.sampling import FIXED, POISSON
 from fedcli.privacy.mechanism import GaussianSum, Mechanism, SkellamSum
 
 _MECHANISMS: Mapping[str, type[Mechanism]] = {"gaussian": GaussianSum, "skellam": SkellamSum}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedcli.config.suggest import did_you_mean
 from fedcli.directions import direction
 from fedcli.errors import UsageError
 from fedcli.report import measure
@@ -18,6 +17,7 @@ from fedcli.report.results import Arrivals, Comparison, GroupResult, Question
 from fedcli.report.statistics import is_finite, summarize, welch
 from fedcli.report.yaml_files import parse_value
 from fedcli.shell import shell_word
+from fedcli.suggest import did_you_mean
 
 _BITS = ("broadcasted_bits", "aggregated_bits")
 

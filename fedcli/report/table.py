@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fedcli.columns import Direction
-from fedcli.config.suggest import did_you_mean
 from fedcli.directions import direction
 from fedcli.errors import UsageError
 from fedcli.report import text
@@ -17,6 +16,7 @@ from fedcli.report.group import ABSENT, short_key, shown_value
 from fedcli.report.privacy import EPSILON, epsilon, epsilon_text, has_privacy
 from fedcli.report.results import Comparison, GroupResult
 from fedcli.runs.csv_cells import safe_cell
+from fedcli.suggest import did_you_mean
 
 _Number = float | None
 

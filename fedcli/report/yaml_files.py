@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from fedcli.config.flat import flat
-from fedcli.config.yaml_bounds import read_yaml
+from fedcli.keys.flat import flat
+from fedcli.keys.yaml_bounds import read_yaml
 
 #: Characters of a number; Python refuses to write whole numbers of thousands of digits.
 _MOST_DIGITS = 400

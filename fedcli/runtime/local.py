@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from fedcli.datasets.base import FederatedDataset
 from fedcli.ranges import Count, Range
 from fedcli.runtime import runtimes
-from fedcli.runtime.base import ClientSum, ClientWork, RoundResult, Runtime, RuntimeConfig, State
+from fedcli.runtime.base import Runtime, RuntimeConfig
 from fedcli.runtime.idle import Idle, OnePerThread
 from fedcli.runtime.reduction import OrderedSum, fan_in
+from fedcli.runtime.round import ClientSum, ClientWork, RoundResult, State
 
 if TYPE_CHECKING:
     from fedcli.runtime.engine.compiled import CompiledRound

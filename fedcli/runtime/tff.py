@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from fedcli.datasets.base import FederatedDataset
 from fedcli.ranges import Timeout
 from fedcli.runtime import runtimes
-from fedcli.runtime.base import ClientWork, RoundResult, Runtime, RuntimeConfig, State
+from fedcli.runtime.base import Runtime, RuntimeConfig
 from fedcli.runtime.engine.communication import ATTACKS, REPORTS
 from fedcli.runtime.engine.worker import TFFWorker
+from fedcli.runtime.round import ClientWork, RoundResult, State
 
 if TYPE_CHECKING:
     from fedcli.runtime.engine.compiled import CompiledRound

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from fedcli.columns import LEFT_OUT, SIMULATED
-from fedcli.config.sampling import POISSON
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import FederatedDataset
+from fedcli.keys.sampling import POISSON
 from fedcli.runs.metrics import Row
 from fedcli.runs.participants import Participant
 from fedcli.runtime.engine.communication import Communication

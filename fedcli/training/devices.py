@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from fedcli.config.sampling import SamplingConfig
+from fedcli.keys.sampling import SamplingConfig
 from fedcli.training.sampling import generator
 
 

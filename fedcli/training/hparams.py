@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from fedcli.config.groups import groups
+from fedcli.components.groups import groups
 from fedcli.runs.events import HParamColumn
 from fedcli.runs.metrics import COLUMNS
 from fedcli.runs.record import RunRecord

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.errors import RunDirectoryError
-from fedcli.models.pretrained import about_file
+from fedcli.pretrained import about_file
 from fedcli.registry import Component, foreign_source
 from fedcli.runs.atomic import read_json
 from fedcli.runs.directory import RunDirectory
@@ -18,7 +18,7 @@ from fedcli.runs.metrics import last_round
 from fedcli.runs.record import read_record
 
 if TYPE_CHECKING:
-    from fedcli.models.pretrained import Pretrained
+    from fedcli.pretrained import Pretrained
 
 
 def inputs_of(config: TrainConfig, pretrained: Pretrained | None = None) -> dict[str, Any]:

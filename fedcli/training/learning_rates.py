@@ -17,8 +17,8 @@ from fedcli.algorithms.base import AlgorithmConfig
 from fedcli.config.schema import TrainConfig
 from fedcli.optimizers.base import OptimizerConfig
 from fedcli.runs.metrics import Row
-from fedcli.runtime.base import State
 from fedcli.runtime.engine.compiled import CompiledRound
+from fedcli.runtime.round import State
 from fedcli.schedules.base import ScheduleConfig
 from fedcli.schedules.constant import Constant
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fedcli.config.flat import flat
+from fedcli.keys.flat import flat
 from fedcli.loggers.guard import Guard, GuardedLogger
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.events import EventWriter, scalar_rounds, truncate_events

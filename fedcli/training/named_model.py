@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedcli.datasets.cache import only_one_process
 from fedcli.errors import ConfigError, RunDirectoryError
-from fedcli.models.pretrained import about_file, pretrained_path
+from fedcli.pretrained import about_file, pretrained_path
 from fedcli.runs.atomic import atomic_path, read_json, storage_errors, write_json
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.record import read_record

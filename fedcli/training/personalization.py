@@ -11,9 +11,9 @@ import threading
 
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import FederatedDataset
-from fedcli.runtime.base import ClientWork, State
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.local import LocalRuntime
+from fedcli.runtime.round import ClientWork, State
 from fedcli.training.learning_rates import LearningRates
 from fedcli.training.sampling import ExampleOrder, seed_words
 from fedcli.training.weights import Weights, weights_of, with_weights

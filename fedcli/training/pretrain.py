@@ -10,13 +10,13 @@ from typing import Any
 
 from fedcli.config.pretrain import PretrainConfig
 from fedcli.errors import ConfigError, DivergedError, Interrupted
-from fedcli.models.vocabulary import unknown_note
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
 from fedcli.runtime.tensorflow_settings import import_tensorflow
 from fedcli.shell import shown_path
+from fedcli.text.vocabulary import unknown_note
 from fedcli.training.inputs import sources_of
 from fedcli.training.interrupts import StopRequest, stop_after_round
 from fedcli.training.named_model import publish, refuse_taken

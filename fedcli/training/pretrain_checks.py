@@ -5,9 +5,9 @@ from __future__ import annotations
 from fedcli.config.memory import check_model_memory
 from fedcli.config.objective import check_objective
 from fedcli.config.pretrain import PretrainConfig
-from fedcli.config.ranges import check_ranges
 from fedcli.errors import ConfigError
-from fedcli.models.pretrained import check_new_name
+from fedcli.keys.ranges import check_ranges
+from fedcli.pretrained import check_new_name
 from fedcli.training.named_model import refuse_taken
 from fedcli.training.text_file import check_length, read_text
 

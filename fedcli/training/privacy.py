@@ -9,11 +9,11 @@ from importlib.metadata import version
 from typing import Any
 
 from fedcli.columns import PRIVACY
+from fedcli.config.privacy_coverage import not_covered
 from fedcli.config.schema import FinetuneConfig, TrainConfig
 from fedcli.errors import ConfigError
-from fedcli.models.pretrained import PUBLISHED
+from fedcli.pretrained import PUBLISHED
 from fedcli.privacy.accountant import Accountant, relation_of
-from fedcli.privacy.coverage import not_covered
 from fedcli.privacy.first_model import FirstModel, first_model
 from fedcli.runs.metrics import Row
 

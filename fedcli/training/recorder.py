@@ -19,8 +19,8 @@ from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, check_columns
 from fedcli.runs.participants import Participant, ParticipantsWriter, read_participants, write_participants
 from fedcli.runs.taken_up import checkpoint_to_resume
-from fedcli.runtime.base import State
 from fedcli.runtime.engine.compiled import CompiledRound
+from fedcli.runtime.round import State
 from fedcli.training.client_evaluation import ClientResults
 from fedcli.training.cohorts import Spent, Streams
 from fedcli.training.measurements import Measurements

@@ -25,18 +25,19 @@ from fedcli.datasets.base import PADDING, DataSpec, Examples, FederatedDataset
 from fedcli.datasets.origin import resolve_cache_dir
 from fedcli.distributors.broadcast import Broadcast
 from fedcli.errors import ConfigError, RunDirectoryError
-from fedcli.models.pretrained import Pretrained
 from fedcli.optimizers.sgd import SGD
+from fedcli.pretrained import Pretrained
 from fedcli.runs.atomic import write_json
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.participants import Participant, lacks_participants
-from fedcli.runtime.base import Runtime, State
+from fedcli.runtime.base import Runtime
 from fedcli.runtime.engine.communication import CODING, REPORTS
 from fedcli.runtime.engine.compiled import CompiledRound
 from fedcli.runtime.engine.round_cache import RoundCache, round_key
 from fedcli.runtime.garbage import garbage_later
 from fedcli.runtime.local import available_cores
+from fedcli.runtime.round import State
 from fedcli.schedules.constant import Constant
 from fedcli.training.attacked import AttackedDataset, attackers
 from fedcli.training.changes import ChangeAccount

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from fedcli.datasets.base import Examples
 from fedcli.datasets.sequences import cut_sequences
 from fedcli.errors import ConfigError, DataError
-from fedcli.models.vocabulary import encode, unknown_characters
 from fedcli.regular_file import read_regular
 from fedcli.shell import shown_path
+from fedcli.text.vocabulary import encode, unknown_characters
 
 if TYPE_CHECKING:
     from fedcli.config.pretrain import PretrainConfig

@@ -19,7 +19,7 @@ from fedcli.runs.directory import RunDirectory
 from fedcli.runs.metrics import Row, read_metrics
 from fedcli.runs.recorded import Journal
 from fedcli.runs.result import summarise, write_result
-from fedcli.runtime.base import ClientWork, Kept, RoundResult
+from fedcli.runtime.round import ClientWork, Kept, RoundResult
 from fedcli.runtime.tensorflow_settings import import_tensorflow
 from fedcli.shell import shown_path
 from fedcli.training.cohorts import Cohort, Spent
@@ -30,7 +30,7 @@ from fedcli.training.privacy import Privacy
 from fedcli.training.sampling import ExampleOrder, seed_words
 
 if TYPE_CHECKING:
-    from fedcli.models.pretrained import Pretrained
+    from fedcli.pretrained import Pretrained
     from fedcli.training.recorder import Progress, Recorder
     from fedcli.training.setup import Experiment
 

@@ -8,13 +8,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fedcli.algorithms.base import NUM_CLIENTS
 from fedcli.compression.run_seed import SEED
 from fedcli.datasets.base import DataSpec
 from fedcli.models.base import ModelConfig
 from fedcli.runs.atomic import atomic_path
-from fedcli.runtime.base import State
+from fedcli.runtime.engine.communication import NUM_CLIENTS
 from fedcli.runtime.engine.compiled import CompiledRound
+from fedcli.runtime.round import State
 from fedcli.training.sampling import seed_words
 
 Weights = list[NDArray[np.generic]]

@@ -17,8 +17,8 @@ from fedcli.distributors.broadcast import Broadcast
 from fedcli.errors import ConfigError
 from fedcli.models.base import ModelConfig
 from fedcli.optimizers.sgd import SGD
-from fedcli.runtime.base import ClientWork
 from fedcli.runtime.local import LocalRuntime
+from fedcli.runtime.round import ClientWork
 from fedcli.training.sampling import ExampleOrder
 from fedcli.training.weights import weights_of
 

@@ -15,9 +15,10 @@ import yaml
 
 from fedcli.datasets.base import DataSpec, Examples, FederatedDataset
 from fedcli.runs.atomic import write_bytes
-from fedcli.runtime.base import RoundResult, Runtime
+from fedcli.runtime.base import Runtime
 from fedcli.runtime.engine.communication import Communication
 from fedcli.runtime.engine.compiled import CompiledRound, Leaf
+from fedcli.runtime.round import RoundResult
 from fedcli.training.cohorts import Cohorts
 from fedcli.training.recorder import Progress
 from fedcli.training.setup import Experiment

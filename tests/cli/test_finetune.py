@@ -79,9 +79,9 @@ def test_goes_on_from_the_pretrained_weights(shakespeare, tiny):
 def test_generates_from_the_finetuned_weights(shakespeare, tiny):
     """Not from the original's, as the study does."""
     from fedcli.models.generation import TextGenerator
-    from fedcli.models.pretrained import load_pretrained
-    from fedcli.models.vocabulary import encode
+    from fedcli.pretrained import load_pretrained
     from fedcli.runs.checkpoints import CheckpointStore
+    from fedcli.text.vocabulary import encode
 
     path, weights = tiny
     run = run_of(shakespeare("finetune", "--pretrained", str(path), *SMALL))

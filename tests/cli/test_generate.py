@@ -14,7 +14,7 @@ from fedcli.datasets.base import DataSpec
 from fedcli.models.char_rnn import CharRNN
 from fedcli.models.cnn import CNN
 from fedcli.models.generation import Sampling, TextGenerator
-from fedcli.models.pretrained import load_pretrained, pretrained_path
+from fedcli.pretrained import load_pretrained, pretrained_path
 from tests.cli.test_help import modules_loaded
 from tests.conftest import clean_environment, shared
 

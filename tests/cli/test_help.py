@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from fedcli import __version__
-from fedcli.config.groups import groups
-from fedcli.config.location import choices
+from fedcli.components.groups import groups
+from fedcli.keys.location import choices
 from tests.conftest import clean_environment
 
 HEAVY = ("tensorflow", "tensorflow_federated", "keras", "jax", "sklearn", "numpy", "hydra", "omegaconf")

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from fedcli.config.location import config_folder
 from fedcli.config.pretrain import PretrainConfig
 from fedcli.datasets.base import PADDING
+from fedcli.keys.location import config_folder
 from fedcli.models.char_rnn import CharRNN
-from fedcli.models.pretrained import load_pretrained, pretrained_path
-from fedcli.models.vocabulary import encode
+from fedcli.pretrained import load_pretrained, pretrained_path
+from fedcli.text.vocabulary import encode
 from fedcli.training.text_file import split
 from tests.conftest import clean_environment, metrics
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fedcli.cli.hydra_bridge import HydraRequest, composed_sweep
 from fedcli.cli.replay import replayed
 from fedcli.errors import DataError, RunDirectoryError
-from fedcli.models.pretrained import load_pretrained
+from fedcli.pretrained import load_pretrained
 from tests.cli.test_train import TINY, record
 
 CALLBACK = "+hydra.callbacks.planted._target_=planted.Callback"

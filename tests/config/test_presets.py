@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from fedcli.config.location import config_folder
+from fedcli.keys.location import config_folder
 
 #: Learning rate of the clients, of the server, and tau: see the files for where they are from.
 PUBLISHED = {

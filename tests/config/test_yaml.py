@@ -8,11 +8,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from fedcli.cli.hydra_bridge import HydraRequest, compose
+from fedcli.components.groups import groups
 from fedcli.config.checks import check
-from fedcli.config.groups import groups
-from fedcli.config.location import choices, config_folder
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.importing.store import ABOUT_TABLE, About
+from fedcli.keys.location import choices, config_folder
 
 CHOICES = [(group, name) for group in groups() for name in choices()[group]]
 IMAGES_OR_TEXT = {

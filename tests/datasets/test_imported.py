@@ -21,7 +21,7 @@ from fedcli.datasets.importing.texts import TextFolder
 from fedcli.datasets.inspect import list_datasets
 from fedcli.datasets.sequences import cut_sequences
 from fedcli.errors import ConfigError, DataError, UsageError
-from fedcli.models.vocabulary import encode
+from fedcli.text.vocabulary import encode
 from tests.datasets.importing.sources import COLUMNS, imported, imported_csv, write_csv
 
 ROWS = [(f"c{i % 4}", "xyz"[i % 3], i, -i / 7) for i in range(60)]

@@ -5,7 +5,7 @@ from fedcli.datasets import datasets
 from fedcli.datasets.base import PADDING
 from fedcli.datasets.inspect import list_dataset, list_datasets, summarize
 from fedcli.errors import ConfigError
-from fedcli.models.vocabulary import decode
+from fedcli.text.vocabulary import decode
 
 KING = "THE_TRAGEDY_OF_KING_LEAR_KING"
 

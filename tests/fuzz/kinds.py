@@ -81,7 +81,7 @@ def _part(key):
 
 def _with(default, changed):
     """Makes the typed config of the default one with a changed part; the parts that stay are not made again."""
-    from fedcli.config.typed import typed
+    from fedcli.components.typed import typed
 
     (key,) = changed
     return dataclasses.replace(default, **{key: getattr(typed(changed, _part(key)), key)})

@@ -3,7 +3,7 @@
 import dataclasses
 import random
 
-from fedcli.config.groups import groups
+from fedcli.components.groups import groups
 from fedcli.config.schema import TrainConfig
 
 ODD = [

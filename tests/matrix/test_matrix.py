@@ -22,10 +22,10 @@ from allpairspy import AllPairs
 from fedcli.aggregators import aggregators
 from fedcli.algorithms import algorithms
 from fedcli.attacks import attacks
-from fedcli.config.sampling import SamplingConfig
 from fedcli.config.schema import CheckpointConfig
 from fedcli.distributors import distributors
 from fedcli.errors import FedcliError
+from fedcli.keys.sampling import SamplingConfig
 from fedcli.models.mlp import MLP
 from fedcli.optimizers import optimizers
 from fedcli.optimizers.sgd import SGD

@@ -11,7 +11,7 @@ from fedcli.errors import ConfigError
 from fedcli.models.char_rnn import CharRNN
 from fedcli.models.cnn import CNN
 from fedcli.models.generation import Sampling, TextGenerator, check_prompt
-from fedcli.models.vocabulary import VOCABULARY, encode
+from fedcli.text.vocabulary import VOCABULARY, encode
 
 SPEC = DataSpec("text", (20,), "int32", (20,), len(VOCABULARY), 1)
 FORMS = pytest.mark.parametrize("reset_after", [True, False])

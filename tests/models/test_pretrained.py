@@ -17,7 +17,7 @@ from fedcli.errors import ConfigError, DataError, FedcliError
 from fedcli.models.char_rnn import CharRNN
 from fedcli.models.cnn import CNN
 from fedcli.models.mlp import MLP
-from fedcli.models.pretrained import (
+from fedcli.pretrained import (
     check_new_name,
     load_pretrained,
     pretrained_names,
@@ -464,7 +464,7 @@ def test_run_with_a_broken_config(tmp_path):
 
 def test_loading_imports_no_tensorflow(keras_file):
     code = (
-        "import sys; from fedcli.models.pretrained import load_pretrained; "
+        "import sys; from fedcli.pretrained import load_pretrained; "
         "from fedcli.models.generation import TextGenerator; "
         f"p = load_pretrained({str(keras_file)!r}); print(len(''.join(TextGenerator(p.model, p.weights)"
         ".generate('So', 5)))); sys.exit('tensorflow' in sys.modules)"

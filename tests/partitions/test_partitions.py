@@ -243,7 +243,7 @@ def test_clients_of_a_round_are_checked_against_the_partition():
 
 
 def _default(group):
-    from fedcli.config.groups import groups
+    from fedcli.components.groups import groups
 
     names = {
         "model": "cnn",

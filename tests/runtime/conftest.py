@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fedcli.datasets.base import DataSpec, Examples
-from fedcli.runtime.base import ClientWork
+from fedcli.runtime.round import ClientWork
 from fedcli.runtime.tensorflow_settings import set_up_tensorflow
 from fedcli.training.sampling import ExampleOrder, seed_words
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from fedcli.config.groups import groups
+from fedcli.components.groups import groups
 from fedcli.schedules import schedules
 from fedcli.schedules.constant import Constant
 from fedcli.schedules.cosine import Cosine

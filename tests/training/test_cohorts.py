@@ -13,10 +13,10 @@ from fedcli.algorithms.fed_sgd import FedSGD
 from fedcli.algorithms.mime_lite import MimeLite
 from fedcli.algorithms.scaffold import Scaffold
 from fedcli.cli.hydra_bridge import HydraRequest, compose
-from fedcli.config.sampling import SamplingConfig
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import Examples, FederatedDataset
 from fedcli.distributors.federated_dropout import FederatedDropout
+from fedcli.keys.sampling import SamplingConfig
 from fedcli.runtime.engine.communication import Communication
 from fedcli.training.changes import ChangeAccount
 from fedcli.training.cohorts import Cohorts, Spent, Streams

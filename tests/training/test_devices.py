@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from fedcli.config.sampling import SamplingConfig
+from fedcli.keys.sampling import SamplingConfig
 from fedcli.training.devices import Device, device, is_lost
 
 CLIENTS = [f"c{i}" for i in range(4000)]

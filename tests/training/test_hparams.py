@@ -6,10 +6,10 @@ import pytest
 from tensorboard.plugins.hparams import api_pb2
 
 from fedcli.cli.hydra_bridge import HydraRequest, compose
-from fedcli.config.flat import flat
-from fedcli.config.groups import groups
+from fedcli.components.groups import groups
 from fedcli.config.pretrain import PretrainConfig
 from fedcli.config.schema import FinetuneConfig, TrainConfig
+from fedcli.keys.flat import flat
 from fedcli.models.char_rnn import CharRNN
 from fedcli.runs.directory import RunDirectory
 from fedcli.runs.record import RunRecord, write_record

@@ -16,10 +16,10 @@ from fedcli.algorithms.fed_avg import FedAvg
 from fedcli.algorithms.fed_recon import FedRecon
 from fedcli.algorithms.mime_lite import MimeLite
 from fedcli.algorithms.scaffold import Scaffold
-from fedcli.config.sampling import SamplingConfig
 from fedcli.config.schema import ClientEvalConfig
 from fedcli.distributors.entropy import Entropy
 from fedcli.errors import ConfigError, DivergedError
+from fedcli.keys.sampling import SamplingConfig
 from fedcli.models.mlp import MLP
 from fedcli.optimizers.sgd import SGD
 from fedcli.runs.checkpoints import CheckpointStore

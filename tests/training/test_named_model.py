@@ -9,7 +9,7 @@ import pytest
 from fedcli.config.pretrain import PretrainConfig
 from fedcli.errors import ConfigError
 from fedcli.models.char_rnn import CharRNN
-from fedcli.models.pretrained import pretrained_path
+from fedcli.pretrained import pretrained_path
 from fedcli.runs.directory import RunDirectory
 from fedcli.training import named_model
 from fedcli.training.named_model import publish, refuse_taken

@@ -9,7 +9,7 @@ from fedcli.config.pretrain import PretrainConfig
 from fedcli.datasets.base import PADDING
 from fedcli.errors import ConfigError
 from fedcli.models.char_rnn import CharRNN
-from fedcli.models.vocabulary import decode, encode
+from fedcli.text.vocabulary import decode, encode
 from fedcli.training.pretrain_checks import check_pretraining
 from fedcli.training.text_file import load_text, read_text, split
 

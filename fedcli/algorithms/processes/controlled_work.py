@@ -8,11 +8,10 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_federated as tff
 
-from fedcli.algorithms.base import NUM_CLIENTS
 from fedcli.algorithms.processes.client_work import WorkTypes
 from fedcli.algorithms.processes.local_steps import train_locally
 from fedcli.models.base import ModelFn
-from fedcli.runtime.engine.communication import CHANGE_OF_KEPT
+from fedcli.runtime.engine.communication import CHANGE_OF_KEPT, NUM_CLIENTS
 
 
 def controlled_client_work(

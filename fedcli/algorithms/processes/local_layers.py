@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from fedcli.config.suggest import did_you_mean
 from fedcli.errors import ConfigError
 from fedcli.models.base import ModelConfig, ModelFn
+from fedcli.suggest import did_you_mean
 
 _KEY = "algorithm.local_layers"
 

@@ -26,7 +26,7 @@ from fedcli.datasets.importing.store import ABOUT_TABLE, BAD_ROWS_TABLE, About, 
 from fedcli.datasets.sqlite import TEST, TRAIN, add_index
 from fedcli.datasets.tf_example import serialize_example
 from fedcli.errors import DataError, FedcliError, UsageError
-from fedcli.models.vocabulary import unknown_bytes
+from fedcli.text.vocabulary import unknown_bytes
 
 _log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from urllib.parse import quote
 
-from fedcli.config.suggest import did_you_mean
 from fedcli.datasets.cache import is_intact
 from fedcli.datasets.origin import resolve_cache_dir
 from fedcli.errors import ConfigError, DataError, UsageError
 from fedcli.shell import shell_word
+from fedcli.suggest import did_you_mean
 
 _SUFFIX = ".sqlite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

@@ -14,11 +14,11 @@ import ray
 from ray.exceptions import GetTimeoutError, ObjectLostError, RayError
 
 from fedcli.errors import FedcliError, WorkerError
-from fedcli.runtime.base import ClientSum
 from fedcli.runtime.cluster.messages import Lost, Round, Summed
 from fedcli.runtime.cluster.settings import ClusterSettings
 from fedcli.runtime.cluster.workers import LOOK_SECONDS, Ended, Slot, Workers, alive_nodes, brief
 from fedcli.runtime.reduction import Node, Tree, fan_in
+from fedcli.runtime.round import ClientSum
 
 _log = logging.getLogger(__name__)
 

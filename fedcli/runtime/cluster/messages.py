@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fedcli.datasets.base import Examples
 from fedcli.errors import FedcliError
-from fedcli.runtime.base import ClientSum
 from fedcli.runtime.cluster.settings import ClusterSettings
+from fedcli.runtime.round import ClientSum
 
 Arrays = Sequence[NDArray[np.generic]]
 #: Names and versions of what must be the same on every node, for example ("TensorFlow", "2.14.1").
@@ -35,7 +35,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Client:
-    """One client's work in one round; see `fedcli.runtime.base.ClientWork`.
+    """One client's work in one round; see `fedcli.runtime.round.ClientWork`.
 
     Attributes:
         client: Its id.

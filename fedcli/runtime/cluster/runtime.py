@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fedcli.datasets.base import FederatedDataset
 from fedcli.errors import ConfigError
-from fedcli.runtime.base import ClientSum, ClientWork, RoundResult, Runtime, State
+from fedcli.runtime.base import Runtime
 from fedcli.runtime.cluster.actor import versions
 from fedcli.runtime.cluster.data import packed
 from fedcli.runtime.cluster.messages import (
@@ -34,6 +34,7 @@ from fedcli.runtime.cluster.messages import (
 from fedcli.runtime.cluster.process import DriverProcess
 from fedcli.runtime.cluster.settings import ClusterSettings
 from fedcli.runtime.local import available_cores
+from fedcli.runtime.round import ClientSum, ClientWork, RoundResult, State
 
 if TYPE_CHECKING:
     from fedcli.runtime.engine.compiled import CompiledRound

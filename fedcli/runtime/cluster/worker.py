@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from fedcli.datasets.base import Examples
-from fedcli.runtime.base import ClientSum, ClientWork
 from fedcli.runtime.cluster.data import unpacked
 from fedcli.runtime.cluster.messages import Arrays, Client, Setup
+from fedcli.runtime.round import ClientSum, ClientWork
 from fedcli.runtime.tensorflow_settings import import_tensorflow, set_up_tensorflow
 
 if TYPE_CHECKING:

@@ -23,6 +23,8 @@ CHANGE_OF_KEPT = "fedcli_change_of_kept"
 #: Name of a number that a client sends: 1 if it reports, 0 if the runtime has to leave it out of the round. It counts
 #: no bits: a client that does not report sends nothing.
 REPORTS = "fedcli_reports"
+#: Name in the server's state of the number of training clients, sampled or not, which is set before the first round.
+NUM_CLIENTS = "fedcli_num_clients"
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fedcli.runtime.base import ClientSum, ClientWork, RoundResult, State
 from fedcli.runtime.engine import randomness
 from fedcli.runtime.engine.adding import only_adds
 from fedcli.runtime.engine.bypass import unpacked
 from fedcli.runtime.engine.compiled import CompiledRound, Part
+from fedcli.runtime.round import ClientSum, ClientWork, RoundResult, State
 
 Arrays = Sequence[NDArray[np.generic]]
 

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedcli.cli.hydra_bridge import HydraRequest, compose
-from fedcli.config.flat import flat
+from fedcli.components.typed import typed
 from fedcli.config.schema import TrainConfig
-from fedcli.config.typed import typed
 from fedcli.errors import ConfigError
+from fedcli.keys.flat import flat
 
 #: The default config, plain.
 PLAIN = dataclasses.asdict(compose(HydraRequest("train", [], "abcdef"), TrainConfig))

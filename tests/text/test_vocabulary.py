@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedcli.models.vocabulary import UNKNOWN, VOCABULARY, decode, encode, unknown_characters
+from fedcli.text.vocabulary import UNKNOWN, VOCABULARY, decode, encode, unknown_characters
 
 
 def test_the_studys_86_characters():

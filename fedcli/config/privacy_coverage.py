@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fedcli.config.sampling import FIXED
 from fedcli.errors import ConfigError
+from fedcli.keys.sampling import FIXED
 
 if TYPE_CHECKING:
     from fedcli.config.schema import TrainConfig

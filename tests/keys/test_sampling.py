@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedcli.config.checks import check, check_clients_per_round
-from fedcli.config.sampling import SamplingConfig
 from fedcli.errors import ConfigError
+from fedcli.keys.sampling import SamplingConfig
 from tests.config.test_checks import composed, refusal
 
 

@@ -15,15 +15,15 @@ from fedcli.algorithms.mime_lite import MimeLite
 from fedcli.algorithms.scaffold import Scaffold
 from fedcli.config.checks import check
 from fedcli.config.privacy import PrivacyConfig
-from fedcli.config.sampling import SamplingConfig
+from fedcli.config.privacy_coverage import check_privacy, not_covered
 from fedcli.config.schema import TrainConfig
 from fedcli.datasets.digits import Digits
 from fedcli.distributors.broadcast import Broadcast
 from fedcli.distributors.federated_dropout import FederatedDropout
 from fedcli.errors import ConfigError
+from fedcli.keys.sampling import SamplingConfig
 from fedcli.models.mlp import MLP
 from fedcli.optimizers.sgd import SGD
-from fedcli.privacy.coverage import check_privacy, not_covered
 from fedcli.runtime.local import Local
 from fedcli.runtime.tff import TFF
 

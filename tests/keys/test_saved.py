@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from fedcli.config.saved import read_saved
+from fedcli.keys.saved import read_saved
 from fedcli.report.yaml_files import read_config
-from tests.config.test_yaml_bounds import BOMB
+from tests.keys.test_yaml_bounds import BOMB
 
 
 def test_a_config_is_read(tmp_path):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fedcli.config.shown import shown
 from fedcli.errors import ConfigError
+from fedcli.keys.shown import shown
 from fedcli.ranges import keys_out_of_range
 
 

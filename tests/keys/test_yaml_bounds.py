@@ -3,8 +3,8 @@ import os
 import pytest
 import yaml
 
-from fedcli.config.yaml_bounds import check_yaml_file, check_yaml_folders, yaml_problem
 from fedcli.errors import ConfigError
+from fedcli.keys.yaml_bounds import check_yaml_file, check_yaml_folders, yaml_problem
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)

@@ -1,4 +1,4 @@
-from fedcli.config.suggest import did_you_mean
+from fedcli.suggest import did_you_mean
 
 
 def test_the_closest_choice_and_all_of_them():

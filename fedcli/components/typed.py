@@ -10,13 +10,13 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fedcli.config.groups import groups, keys_of_group
-from fedcli.config.shown import shown
-from fedcli.config.suggest import did_you_mean
+from fedcli.components.groups import groups, keys_of_group
 from fedcli.errors import ConfigError
+from fedcli.keys.shown import shown
 from fedcli.passwords import refuse_passwords
 from fedcli.ranges import out_of_range
 from fedcli.registry import Component
+from fedcli.suggest import did_you_mean
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from fedcli.config.yaml_bounds import read_yaml
+from fedcli.keys.yaml_bounds import read_yaml
 
 #: How an interpolation begins. OmegaConf resolves it wherever the text goes into a config: `${oc.env:SECRET}`.
 INTERPOLATION = "${"

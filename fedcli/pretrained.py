@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedcli.config.suggest import did_you_mean
 from fedcli.datasets.base import DatasetConfig, DataSpec
 from fedcli.datasets.cache import fetch
 from fedcli.datasets.origin import resolve_cache_dir
@@ -21,6 +20,7 @@ from fedcli.models.base import ModelConfig
 from fedcli.models.keras_files import read_keras_file
 from fedcli.runs.directory import RunDirectory
 from fedcli.shell import shown_path
+from fedcli.suggest import did_you_mean
 
 #: Published models: name -> path at the origin.
 PUBLISHED = {"dickens": "tff-models-public/dickens_rnn.batch1.kerasmodel"}
@@ -238,8 +238,8 @@ class _Trained:
 
 def _trained(run: RunDirectory) -> tuple[ModelConfig, DataSpec]:
     """Reads from a run's config what its checkpoints are weights of."""
-    from fedcli.config.saved import read_saved
-    from fedcli.config.typed import typed
+    from fedcli.components.typed import typed
+    from fedcli.keys.saved import read_saved
 
     try:
         config = read_saved(run.config_yaml)

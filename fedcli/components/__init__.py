@@ -1,0 +1,1 @@
+"""All components of all config groups, and how a config becomes them."""

@@ -1,0 +1,1 @@
+"""Config keys: how they are read, checked, found and shown; nothing of what a run needs."""

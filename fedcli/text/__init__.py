@@ -1,0 +1,1 @@
+"""Text data: the characters that models know."""
