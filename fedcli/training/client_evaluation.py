@@ -16,6 +16,7 @@ from fedcli.config.schema import TrainConfig
 from fedcli.datasets.base import Examples, FederatedDataset
 from fedcli.datasets.subset import spread_subset
 from fedcli.errors import ConfigError
+from fedcli.runs.csv_cells import safe_cell
 from fedcli.runs.metrics import Row
 from fedcli.training.evaluation import Evaluation, Evaluator
 from fedcli.training.personalization import Personalizer
@@ -53,7 +54,7 @@ class ClientResults:
         return row
 
     def as_csv(self) -> str:
-        """Returns a table with a row a client."""
+        """Returns a table with a row a client. No spreadsheet takes the name of a client for a formula."""
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
         personal = ["personal_loss", "personal_accuracy"] if self.personal is not None else []
@@ -61,7 +62,7 @@ class ClientResults:
         for i, client in enumerate(self.clients):
             evaluations = [self.model[i]] if self.personal is None else [self.model[i], self.personal[i]]
             values = [value for one in evaluations for value in (one.loss, one.accuracy)]
-            writer.writerow([client, self.round, self.examples[i], *map(repr, values)])
+            writer.writerow([safe_cell(client), self.round, self.examples[i], *map(repr, values)])
         return file.getvalue()
 
 

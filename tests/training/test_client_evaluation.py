@@ -7,6 +7,8 @@ import pytest
 
 from fedcli.datasets.digits import Digits
 from fedcli.runs.checkpoints import CheckpointStore
+from fedcli.training.client_evaluation import ClientResults
+from fedcli.training.evaluation import Evaluation
 from fedcli.training.sampling import ExampleOrder, seed_words
 from tests.algorithms.softmax import Model
 from tests.conftest import metrics, table
@@ -21,6 +23,12 @@ def evaluated(model, examples):
     logits -= logits.max(1, keepdims=True)
     losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(x)), examples.y]
     return losses.mean(), (logits.argmax(1) == examples.y).mean()
+
+
+def test_a_client_is_no_formula_in_the_table():
+    results = ClientResults(1, ["=HYPERLINK(1)", "anna"], [5, 5], [Evaluation(0.5, 0.75)] * 2, None)
+    lines = results.as_csv().splitlines()
+    assert lines[1:] == ["'=HYPERLINK(1),1,5,0.5,0.75", "anna,1,5,0.5,0.75"]
 
 
 def test_every_clients_numbers_agree_with_numpy(train):
