@@ -14,7 +14,8 @@ USE_EVERYTHING = """
 import pathlib, sys, tempfile
 import numpy as np
 from fedcli.runs import checkpoints, events, metrics, record
-folder = pathlib.Path(tempfile.mkdtemp())
+made = tempfile.TemporaryDirectory()
+folder = pathlib.Path(made.name)
 with events.EventWriter(folder, resumed_after=1) as writer:
     writer.scalars(1, {"train/loss": 0.5})
     writer.text(1, "sample", "to be")
@@ -25,6 +26,7 @@ store = checkpoints.CheckpointStore(folder)
 store.save(1, [("a", np.zeros(3))], {})
 store.latest()
 record.RunRecord.begin(id="1", command="train", argv=[], overrides=[], seed=None)
+made.cleanup()
 """
 
 
