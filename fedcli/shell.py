@@ -37,3 +37,8 @@ def _escaped(character: str) -> str:
         return character
     # Octal escapes have a fixed length, so that the next character is never taken for a part of them.
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
+
+
+def printable(text: str) -> str:
+    """Writes what cannot be printed as an escape: names and values come from files that anybody can write."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

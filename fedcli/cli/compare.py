@@ -249,6 +249,6 @@ def _names(text: str) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    from fedcli.report.text import printable
+    from fedcli.shell import printable
 
     return printable(text)

@@ -19,8 +19,8 @@ from fedcli.shell import command_line, shell_word, shown_path
 if TYPE_CHECKING:
     from fedcli.datasets.base import DatasetConfig
     from fedcli.datasets.inspect import Listing, Summary
+    from fedcli.datasets.label_shares import LabelShares
     from fedcli.partitions.base import PartitionConfig
-    from fedcli.report.label_shares import LabelShares
 
 app = typer.Typer(
     help="Lists, fetches, imports and inspects data sets.",
@@ -140,7 +140,7 @@ def inspect(
         # Reading examples imports TensorFlow.
         set_up_tensorflow()
         from fedcli.datasets.inspect import summarize
-        from fedcli.report.label_shares import LabelShares, write_png
+        from fedcli.datasets.label_shares import LabelShares, write_png
 
         output.say(f"reading {name} ...")
         with config.load() as whole, partition.apply(whole) as dataset:
@@ -312,7 +312,7 @@ def _described(partition: PartitionConfig) -> str:
 
 
 def _show_shares(shares: LabelShares) -> None:
-    from fedcli.report.label_shares import ASCII_SHADES, SHADES, draw_lines, legend
+    from fedcli.datasets.label_shares import ASCII_SHADES, SHADES, draw_lines, legend
 
     shades = SHADES if can_show(SHADES) else ASCII_SHADES
     output.result("\nshare of each label in a client's training examples\n")

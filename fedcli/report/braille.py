@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from fedcli.report.chart import Chart, Series
-from fedcli.report.text import printable
 from fedcli.report.ticks import tick_label
+from fedcli.shell import printable
 
 _BRAILLE = 0x2800
 #: A character that stands for all that a drawing needs: an encoding has every one of them, or none.

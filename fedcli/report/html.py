@@ -20,6 +20,7 @@ from fedcli.report.samples import read_samples
 from fedcli.report.svg import draw_svg
 from fedcli.report.terminal import shown_folder
 from fedcli.runs.directory import RunDirectory
+from fedcli.shell import printable
 
 #: The browser enforces it: nothing is loaded from anywhere.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -235,7 +236,7 @@ def _side(column: table.Column) -> str:
 
 
 def _text(value: str) -> str:
-    return escape(text.printable(value))
+    return escape(printable(value))
 
 
 def _lines(sample: str) -> str:

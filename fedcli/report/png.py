@@ -8,8 +8,8 @@ from typing import Any
 
 from fedcli.errors import UsageError
 from fedcli.report.chart import COLORS, Chart
-from fedcli.report.text import printable
 from fedcli.runs.atomic import atomic_path
+from fedcli.shell import printable
 
 _LINES = ("-", "--", ":")
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from html import escape
 
 from fedcli.report.chart import COLORS, Chart, Series
-from fedcli.report.text import printable
 from fedcli.report.ticks import linear_ticks, log_ticks, tick_label
+from fedcli.shell import printable
 
 _WIDTH, _HEIGHT = 720, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 34, 54

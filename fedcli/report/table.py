@@ -16,6 +16,7 @@ from fedcli.report.group import ABSENT, short_key, shown_value
 from fedcli.report.privacy import EPSILON, epsilon, epsilon_text, has_privacy
 from fedcli.report.results import Comparison, GroupResult
 from fedcli.runs.csv_cells import safe_cell
+from fedcli.shell import printable
 from fedcli.suggest import did_you_mean
 
 _Number = float | None
@@ -143,7 +144,7 @@ def as_markdown(chosen: Sequence[Column], groups: Sequence[GroupResult]) -> str:
         return "| " + " | ".join(cells) + " |\n"
 
     def escaped(cell: str) -> str:
-        cell = text.printable(cell).replace("\\", "\\\\").replace("|", "\\|")
+        cell = printable(cell).replace("\\", "\\\\").replace("|", "\\|")
         return cell.replace("<", "&lt;").replace("`", "\\`").replace("*", "\\*")
 
     rows = [line([escaped(column.text(result)) for column in chosen]) for result in groups]

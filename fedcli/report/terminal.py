@@ -10,6 +10,7 @@ from fedcli.report.comparison import verdict
 from fedcli.report.load import Run
 from fedcli.report.results import Comparison, GroupResult
 from fedcli.report.table import DISPENSABLE, Column
+from fedcli.shell import printable
 
 _GAP = "  "
 
@@ -30,9 +31,7 @@ def table(
     """
     left_out: list[str] = []
     kept = list(chosen)
-    cells = {
-        column.name: [text.printable(cell) for cell in (column.title, *map(column.text, groups))] for column in kept
-    }
+    cells = {column.name: [printable(cell) for cell in (column.title, *map(column.text, groups))] for column in kept}
     widths = {name: max(map(len, column)) for name, column in cells.items()}
 
     def needed() -> int:
@@ -63,7 +62,7 @@ def differences(comparison: Comparison, groups: Sequence[GroupResult]) -> str:
     for result in others:
         amount = f"{text.difference(result.difference)}  " if result.difference else ""
         lines.append(f"  {result.name} ({result.label}): {amount}{verdict(result, base, metric)}")
-    return "\n".join(map(text.printable, lines)) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def not_counted(comparison: Comparison) -> str:
@@ -72,7 +71,7 @@ def not_counted(comparison: Comparison) -> str:
         return ""
     metric = comparison.question.metric
     rows = [
-        (run.status, _progress(run, metric), shown_folder(run), text.printable(run.problem))
+        (run.status, _progress(run, metric), shown_folder(run), printable(run.problem))
         for run in comparison.not_counted
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -87,7 +86,7 @@ def not_counted(comparison: Comparison) -> str:
 def shown_folder(run: Run) -> str:
     """Writes a run's folder as short as it works from the current folder."""
     relative = os.path.relpath(run.folder)
-    return text.printable(str(run.folder) if relative.startswith("..") else relative)
+    return printable(str(run.folder) if relative.startswith("..") else relative)
 
 
 def _progress(run: Run, metric: str) -> str:

@@ -8,11 +8,6 @@ from fedcli.report.statistics import Difference, Summary
 _MEBI = 2**20
 
 
-def printable(text: str) -> str:
-    """Writes what cannot be printed as an escape: names and values come from files that anybody can write."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def number(value: float | None, signed: bool = False) -> str:
     """Writes a metric: four decimals where they say something, four digits elsewhere."""
     if value is None:

@@ -16,7 +16,7 @@ from fedcli.datasets import datasets
 datasets.components
 import fedcli.datasets.importing.build, fedcli.datasets.importing.tables
 import fedcli.datasets.importing.images, fedcli.datasets.importing.texts
-import fedcli.datasets.inspect, fedcli.report.label_shares, fedcli.text.vocabulary, fedcli.partitions
+import fedcli.datasets.inspect, fedcli.datasets.label_shares, fedcli.text.vocabulary, fedcli.partitions
 fedcli.partitions.partitions.components
 heavy = {"tensorflow", "sklearn", "scipy", "requests", "rich", "PIL", "pyarrow", "matplotlib"}
 print(*sorted(heavy & sys.modules.keys()))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.datasets.subset import spread_subset
-from fedcli.report.text import printable
 from fedcli.runs.atomic import atomic_path
+from fedcli.shell import printable
 
 #: A client's share of a label, from none to all, in fifths.
 SHADES = " ·░▒▓█"

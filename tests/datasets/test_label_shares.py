@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedcli.report.label_shares import LabelShares, draw_lines, write_png
+from fedcli.datasets.label_shares import LabelShares, draw_lines, write_png
 
 
 def shares(counts, names=None):
