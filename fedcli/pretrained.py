@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fedcli.datasets.base import DatasetConfig, DataSpec
 from fedcli.datasets.cache import fetch
 from fedcli.datasets.origin import resolve_cache_dir
 from fedcli.errors import ConfigError, DataError, FedcliError
-from fedcli.models.architecture import recognise
+from fedcli.models.architecture import Recognised, recognise
 from fedcli.models.base import ModelConfig
 from fedcli.models.keras_files import read_keras_file
 from fedcli.runs.directory import RunDirectory
@@ -29,30 +28,17 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SUFFIXES = (".keras", ".h5", ".hdf5", ".kerasmodel")
 
 
-@dataclass(frozen=True)
-class Pretrained:
-    """A model with weights.
+@dataclass(frozen=True, kw_only=True)
+class Pretrained(Recognised):
+    """A model with weights, and where it is from.
 
     Attributes:
-        source: What was asked for.
+        source: The name, file or run that was asked for.
         path: The file that the weights are from.
-        model: The model's config.
-        num_classes: Number of classes, or of characters in the vocabulary.
-        x_shape: Shape of one input; None where any will do (text of any length).
-        weights: float32 arrays: the trainable weights, then the others, in the order of `model.build`'s variables.
-        frozen: Classes of the file's layers that are not trainable.
-        left_out: Settings of the file's layers that fedcli's model does not have, and that matter only in training:
-            dropout, regularizers, constraints.
     """
 
     source: str
     path: Path
-    model: ModelConfig
-    num_classes: int
-    x_shape: tuple[int, ...] | None
-    weights: list[NDArray[np.float32]]
-    frozen: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -225,7 +211,7 @@ def _from_run(source: str, run: RunDirectory) -> Pretrained:
     path = CheckpointStore(run.checkpoints).path(checkpoint.round)
     if not weights:
         raise DataError(f"{path} holds no model", "give another run")
-    return Pretrained(source, path, model, spec.num_classes, x_shape, weights)
+    return Pretrained(model, spec.num_classes, x_shape, weights, source=source, path=path)
 
 
 @dataclass(frozen=True)

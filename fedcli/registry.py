@@ -18,7 +18,7 @@ from functools import cache, cached_property
 from importlib.metadata import SelectableGroups, entry_points
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from fedcli.columns import Columns
 from fedcli.errors import ConfigError
@@ -36,8 +36,6 @@ class Component:
     #: What the component measures in each round, with the direction that is better: columns of metrics.csv, without
     #: the group's name before them.
     columns: ClassVar[Columns] = MappingProxyType({})
-    #: The registry that has the component.
-    registry: ClassVar[Registry[Any]]
 
     name: str
 
@@ -69,7 +67,6 @@ class Registry(Generic[C]):
         """Returns a class decorator that makes the class the component called `name`."""
 
         def add(component: type[C]) -> type[C]:
-            component.registry = self
             self._registered[name] = component
             return component
 
@@ -82,7 +79,7 @@ class Registry(Generic[C]):
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self._package}.{module.name}")
         for entry_point in _installed().select(group=f"fedcli.{self.group}"):
-            self.register(entry_point.name)(entry_point.load())
+            self._registered[entry_point.name] = entry_point.load()
         return dict(sorted(self._registered.items()))
 
     def __getitem__(self, name: str) -> type[C]:

@@ -39,6 +39,11 @@ def _escaped(character: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
 
 
-def printable(text: str) -> str:
-    """Writes what cannot be printed as an escape: names and values come from files that anybody can write."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def printable(text: str, keeping: str = "") -> str:
+    """Writes characters that cannot be printed as escapes: names and values come from files that anybody can write.
+
+    Args:
+        text: The text.
+        keeping: Characters that stay as they are.
+    """
+    return "".join(c if c.isprintable() or c in keeping else c.encode("unicode_escape").decode() for c in text)

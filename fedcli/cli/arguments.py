@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arguments:
-    """What was typed.
+    """The arguments of a command, as the user typed them.
 
     Attributes:
         command: `train`, ...: also the name of the YAML file at the top of its config.
@@ -38,7 +38,7 @@ def request_of(arguments: Arguments, run_id: str, extra: Sequence[str] = ()) -> 
     """Checks arguments and puts them in the form that Hydra takes.
 
     Args:
-        arguments: What was typed.
+        arguments: The arguments of the command.
         run_id: Six hexadecimal digits.
         extra: Overrides of Hydra's own config.
 

@@ -15,7 +15,7 @@ import typer
 from fedcli.cli import options
 from fedcli.cli.console import can_show, output
 from fedcli.cli.errors import shown_errors
-from fedcli.shell import shown_path
+from fedcli.shell import printable, shown_path
 
 if TYPE_CHECKING:
     from fedcli.report.results import Comparison, GroupResult
@@ -173,7 +173,7 @@ def _show(
         if text:
             output.result("\n" + text)
     if comparison.notes:
-        output.result("\n" + "".join(f"note: {_printable(note)}\n" for note in comparison.notes))
+        output.result("\n" + "".join(f"note: {printable(note)}\n" for note in comparison.notes))
 
 
 def _write_files(
@@ -227,7 +227,7 @@ def _say_notes(comparison: Comparison) -> None:
     if comparison.not_counted:
         output.say(terminal.not_counted(comparison).rstrip("\n"))
     for note in comparison.notes:
-        output.say(f"note: {_printable(note)}")
+        output.say(f"note: {printable(note)}")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -246,9 +246,3 @@ def _names(text: str) -> list[str]:
     if not names:
         raise UsageError("--columns names no column", "for example --columns group,seeds,final,up")
     return names
-
-
-def _printable(text: str) -> str:
-    from fedcli.shell import printable
-
-    return printable(text)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a run's record says beside its config.
+    """Facts for a run's record that its config does not hold.
 
     Attributes:
         command: `train`, ...
@@ -44,11 +44,11 @@ def run_recorded(kind: Kind, config: Any, run: RunDirectory, context: RunContext
         kind: The kind of experiment.
         config: Its checked config.
         run: Its folder, which exists.
-        context: What the record says beside the config.
+        context: Facts for the record that the config does not hold.
         progress: Shows the run; a context manager.
 
     Returns:
-        What result.json says.
+        The content of result.json.
     """
     from omegaconf import OmegaConf
 

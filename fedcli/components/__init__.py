@@ -1,1 +1,1 @@
-"""All components of all config groups, and how a config becomes them."""
+"""All components of all config groups, and the step from a plain config to components."""

@@ -51,7 +51,17 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Recognised:
-    """A model found in a file; see `fedcli.pretrained.Pretrained`."""
+    """A model found in a file.
+
+    Attributes:
+        model: The model's config.
+        num_classes: Number of classes, or of characters in the vocabulary.
+        x_shape: Shape of one input; None where any will do (text of any length).
+        weights: float32 arrays: the trainable weights, then the others, in the order of `model.build`'s variables.
+        frozen: Classes of the file's layers that are not trainable.
+        left_out: Settings of the file's layers that fedcli's model does not have, and that matter only in training:
+            dropout, regularizers, constraints.
+    """
 
     model: ModelConfig
     num_classes: int

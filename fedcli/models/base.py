@@ -31,10 +31,9 @@ class ModelConfig(Component, ABC):
             ConfigError: The kinds differ.
         """
         if not self.takes(spec.kind):
-            names = [name for name, model in self.registry.components.items() if model.takes(spec.kind)]
             raise ConfigError(
                 f"model={self.name} takes {self.kind} data, but the data set holds {spec.kind}",
-                f"choose a model for {spec.kind}: {', '.join(names)}",
+                f"choose a model for {spec.kind}: {', '.join(_names_for(spec.kind))}",
             )
 
     @classmethod
@@ -109,3 +108,9 @@ def _names_with_sub_models() -> list[str]:
     from fedcli.models import models
 
     return [name for name, model in models.components.items() if model.sub_model is not ModelConfig.sub_model]
+
+
+def _names_for(kind: str) -> list[str]:
+    from fedcli.models import models
+
+    return [name for name, model in models.components.items() if model.takes(kind)]

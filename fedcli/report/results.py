@@ -1,4 +1,4 @@
-"""What a comparison asks and answers."""
+"""The question and the results of a comparison of runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fedcli.report.statistics import Difference, Summary
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the runs.
+    """The question that a comparison answers.
 
     Attributes:
         metric: The column of metrics.csv that counts.
@@ -53,7 +53,7 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class GroupResult:
-    """What a group came to. Every summary is over its seeds.
+    """The results of a group of runs. Every summary is over its seeds.
 
     Attributes:
         name: A letter, by which curves are told apart.
@@ -96,7 +96,7 @@ class GroupResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The answer.
+    """The results of a comparison.
 
     Attributes:
         question: What was asked.

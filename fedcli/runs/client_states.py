@@ -28,7 +28,7 @@ _FILE_NAME = re.compile(r"([0-9a-f]{32})-([0-9]{6,})\.npz")
 
 @dataclass(frozen=True)
 class ClientState:
-    """What one client keeps, as it is before a round and after it. See `fedcli.runtime.round.Kept`.
+    """The state of one client before a round and after it; see `fedcli.runtime.round.Kept`.
 
     Attributes:
         states: All clients'.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fedcli.shell import printable
+
 #: A spreadsheet takes a cell that begins so for a formula, and runs it.
 _FORMULA = ("=", "+", "-", "@")
 
@@ -14,7 +16,7 @@ def safe_cell(text: str) -> str:
     https://owasp.org/www-community/attacks/CSV_Injection).
     Numbers stay as they are.
     """
-    shown = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    shown = printable(text, keeping="\n")
     return f"'{shown}" if shown.lstrip().startswith(_FORMULA) and not _is_number(shown) else shown
 
 

@@ -23,8 +23,6 @@ Row = dict[str, Value]
 #: Columns that every run has, in this order. An aggregator's own measurements follow them.
 COLUMNS = tuple(COMMON)
 
-#: The columns that may differ between two runs of the same config and seed.
-
 _INT = re.compile(r"-?[0-9]+")
 _FLOAT = re.compile(r"-?([0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?|inf)|nan")
 

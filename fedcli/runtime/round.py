@@ -1,4 +1,4 @@
-"""The data of one round: what clients work on, what they send, and what comes of it."""
+"""The data of one round: each client's work, the sum of the updates and the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all client work has in common: the types of a model's weights and batches, and how its metrics are summed."""
+"""The frame of every client work process: the types of its inputs, and the sum of its metrics over clients."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Round = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
 
 @dataclass(frozen=True)
 class WorkTypes:
-    """What the work of clients that train a model takes and measures.
+    """The types that clients need to train a model, and its metrics.
 
     Attributes:
         weights: Type of the model's weights.
         batches: Type of a client's batches.
-        finalizers: What makes the model's metrics of their sums.
+        finalizers: Functions from the sums of the model's metrics to their values.
     """
 
     weights: tff.StructType

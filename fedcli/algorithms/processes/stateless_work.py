@@ -24,7 +24,7 @@ def stateless_client_work(
     Args:
         model_fn: Builds the model that clients train.
         optimizer: The one whose hyperparameters they are.
-        train: WorkTypes; called in a `tf.function`. Its update is sent.
+        train: Trains; called in a `tf.function`. Its update is sent.
         weighted: Whether a client's weight is its number of examples; else it is 1.
     """
     types = WorkTypes.of(model_fn)

@@ -29,7 +29,7 @@ _JOINED = 64 // MAX_LENGTH
 _TABLE_BITS = 14
 # A code's length has its place below the code or the symbol in one number.
 _LENGTH_BITS = 5
-# Their number is static.
+# The lengths of a code; their number is static, and another one is traced anew.
 _LENGTHS = tf.TensorSpec(None, tf.int32)
 
 
